@@ -8,6 +8,11 @@ interface FolderFaces {
   readonly people: number;
   readonly images: number;
   readonly speed: { readonly imagesPerSecond: number; readonly from: string };
+  /** What trainings of some lengths had of the longest one's gain, in per cent. */
+  readonly lengths: {
+    readonly longest: number;
+    readonly measured: readonly { readonly images: number; readonly at16: readonly number[] }[];
+  };
   readonly shownAs: readonly string[];
   readonly faces: readonly { readonly person: string; readonly images: readonly string[] }[];
 }
@@ -181,9 +186,9 @@ function expectation(
     const how = from === "training" ? "as the last training was" : "as far as the model's speed says";
     parts.push(
       `About ${seen.toLocaleString("en")} training images, ${passes.toPrecision(2)} passes over the ${faces.images.toLocaleString("en")} photos, ${how}.`,
+      gainOf(seen, faces.lengths),
     );
   }
-  if (minutes < 5) parts.push("So short a training shows that all works; its gain is small.");
   if (measure === "") parts.push("Nothing is measured, so nothing will say what it brought.");
   else {
     if (measure === train)
@@ -193,6 +198,22 @@ function expectation(
     else parts.push("Measuring takes a few minutes more.");
   }
   return parts.join(" ");
+}
+
+/** What is known of the gain of so many training images. */
+function gainOf(seen: number, { longest, measured }: FolderFaces["lengths"]): string {
+  const number = (value: number): string => value.toLocaleString("en");
+  const reached = measured.filter(({ images }) => images <= seen);
+  if (seen > longest) return `That is more than in any measured training (${number(longest)}).`;
+  if (reached.length === 0) {
+    const fewest = Math.min(...measured.map(({ images }) => images));
+    return `What so short a training gains was not measured: the shortest had ${number(fewest)} images.`;
+  }
+  const most = Math.max(...reached.map(({ images }) => images));
+  const shares = reached.filter(({ images }) => images === most).map(({ at16: [share = 0] }) => share);
+  const [low, high] = [Math.min(...shares), Math.max(...shares)];
+  const range = low === high ? `${low} %` : `${low} to ${high} %`;
+  return `On other networks and faces ${number(most)} images gave ${range} of the gain of ${number(longest)} (rank-1 at 16 px).`;
 }
 
 function sampleTable({ people, images, shownAs, faces }: FolderFaces): HTMLElement[] {

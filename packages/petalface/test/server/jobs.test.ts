@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { longestMeasured, measuredLengths } from "../../src/api/adapt/expected.ts";
 import { openGallery } from "../../src/gallery/index.ts";
 import { startServer } from "../../src/server/index.ts";
 import { openJobs } from "../../src/server/jobs/jobs.ts";
@@ -120,6 +121,10 @@ test("folders of faces are listed, with sample faces and how fast training is", 
   const { body } = await server.ask("GET", "/v1/data/faces");
   expect(body).toMatchObject({ people: 4, images: 12, shownAs: ["as given", "24 px", "16 px", "12 px"] });
   expect(body.speed.imagesPerSecond).toBeGreaterThan(0);
+  expect(body.lengths.longest).toBe(longestMeasured);
+  expect(body.lengths.measured).toEqual(
+    measuredLengths.map(({ network, images, at16 }) => ({ network, images, at16: [...at16] })),
+  );
   expect(body.faces).toHaveLength(6);
   for (const { images } of body.faces)
     for (const image of images) expect(Buffer.from(image, "base64").subarray(0, 2)).toEqual(Buffer.from([0xff, 0xd8]));

@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
+import { printExpected } from "../../src/api/adapt/expected.ts";
 import { endNotes, startNotes } from "../../src/cli/commands/adapt/training-notes.ts";
 import { type AdaptContext, adapt, type ResumeChanges, type RunRecord, resume } from "../../src/training/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
@@ -95,13 +96,17 @@ describe("a finished run is trained longer", () => {
     expect(endNotes("r", run)).toEqual([expect.stringMatching(/still improving.*--resume r --epochs 8/)]);
   });
 
-  test("the default budget is compared with the README's", async () => {
+  test("the default budget is compared with measured lengths", async () => {
     const run = { ...(await record(at("planned"))), steps: 9 };
     // That a small network is judged by sharpness is said where nobody asked for it.
     const quality = "sharpness";
     expect(startNotes(run, { quality })).toEqual([
-      "4 epochs by default: 54 training images; the README's table uses 9,600, its long run 76,800; --epochs 534 gives as many",
+      "4 epochs by default: 54 training images; --epochs 267 gives 4,800",
+      printExpected(54, run.options),
     ]);
+    const [planned, expected] = startNotes({ ...run, steps: 1000 }, { quality });
+    expect(planned).toBe("4 epochs by default: 6,000 training images");
+    expect(expected).toBe(printExpected(6000, run.options));
     expect(startNotes(run, { quality, epochs: 4 })).toEqual([]);
     expect(startNotes(run, { epochs: 4 })).toEqual([expect.stringMatching(/^alpha comes from sharpness: /)]);
   });

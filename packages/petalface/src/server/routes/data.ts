@@ -2,6 +2,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { Type } from "typebox";
+import { longestMeasured, measuredLengths } from "../../api/adapt/expected.ts";
 import { openData } from "../../data/index.ts";
 import { drawDegradation, fromPlanes, openLoader, parseDegradation } from "../../images/index.ts";
 import type { App, ServerContext } from "../context.ts";
@@ -49,6 +50,21 @@ const faces = Type.Object({
       from: Type.String({ description: "training: of an earlier one; estimate: from the model's time for a batch" }),
     },
     { description: "How fast training with the gallery's model is" },
+  ),
+  lengths: Type.Object(
+    {
+      longest: Type.Integer({ description: "Images of the longest measured training" }),
+      measured: Type.Array(
+        Type.Object({
+          network: Type.String(),
+          images: Type.Integer(),
+          at16: Type.Array(Type.Number(), {
+            description: "Share of the longest's gain in rank-1 at 16 px, in per cent, and its interval",
+          }),
+        }),
+      ),
+    },
+    { description: "What shorter trainings of other networks gained" },
   ),
   shownAs: Type.Array(Type.String()),
   faces: Type.Array(
@@ -132,6 +148,10 @@ export const dataRoutes =
           people: set.people.length,
           images: set.length,
           speed: await speedOf(query.gallery),
+          lengths: {
+            longest: longestMeasured,
+            measured: measuredLengths.map(({ network, images, at16 }) => ({ network, images, at16: [...at16] })),
+          },
           shownAs: ["as given", ...shownAs.map((spec) => `${spec.slice(3)} px`)],
           faces: shown.filter(({ images }) => images.length === each),
         };

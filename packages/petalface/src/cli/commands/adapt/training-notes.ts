@@ -1,8 +1,6 @@
+import { measuredLengths, printExpected } from "../../../api/adapt/expected.ts";
 import { leastResolutionSize } from "../../../quality/index.ts";
 import type { RunRecord } from "../../../training/index.ts";
-
-/** Images that the runs of the README's main table saw, and its long one (bench/results). */
-const imagesOfReadme = { table: 9_600, long: 76_800 };
 
 const count = (value: number): string => value.toLocaleString("en");
 
@@ -27,11 +25,11 @@ export function startNotes(
   const small = smallInputNote(run, flags.quality);
   if (flags.epochs !== undefined || flags.minutes !== undefined) return small;
   const seen = run.steps * batch;
-  const { table, long } = imagesOfReadme;
-  const readme = `the README's table uses ${count(table)}, its long run ${count(long)}`;
-  const enough = Math.ceil(table / run.data.images);
-  const more = seen < table ? `; --epochs ${enough} gives as many` : "";
-  return [...small, `${epochs} epochs by default: ${count(seen)} training images; ${readme}${more}`];
+  const shortest = Math.min(...measuredLengths.map(({ images }) => images));
+  const enough = Math.ceil(shortest / run.data.images);
+  const more = seen < shortest ? `; --epochs ${enough} gives ${count(shortest)}` : "";
+  const planned = `${epochs} epochs by default: ${count(seen)} training images${more}`;
+  return [...small, planned, printExpected(seen, run.options)];
 }
 
 /** Where the default judge of faces is another one because the network's input is small. */
