@@ -11,7 +11,7 @@ import { type Contender, choiceFolds } from "../faces/plan.ts";
 import { type Job, trainingFaces } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { cosinesOf } from "./measure.ts";
-import { firstLosses, trainPeer } from "./peer.ts";
+import { firstLosses, isPeers, trainPeer } from "./peer.ts";
 import { contenders, model, reference } from "./plan.ts";
 import { measureSpeed, type Speed } from "./speed.ts";
 import { targetsAfter, writeStream } from "./stream.ts";
@@ -63,7 +63,8 @@ export default defineBenchmark({
       if (!existsSync(join(stream, "pixels.u8"))) await writeStream(longest, longest.images, stream);
       for (const job of peers) await trainPeer(job, oursOf(job.images), stream, python);
     }
-    cells.push(...(await runAll(peers, running)));
+    // What is missing here would be trained by petalface.
+    cells.push(...(await runAll(peers.filter(isPeers), running)));
 
     const speedFile = join(work, "speed.json");
     if (python !== undefined && rounds > 0) {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loadAdapter, saveAdapter } from "petalface/adapters";
@@ -27,6 +28,9 @@ export async function peerOrder(
   return [program, file];
 }
 
+/** Whether the peer's program has ended a training in the job's folder. */
+export const isPeers = ({ folder }: Pick<Job, "folder">): boolean => existsSync(join(folder, "losses.json"));
+
 /**
  * Trains by PyTorch and PEFT, unless that is done, and leaves what a training of petalface leaves:
  * an adapter in the folder `run`, and its record. It continues where it was stopped.
@@ -38,8 +42,11 @@ export async function trainPeer(job: Job, ours: Job, stream: string, python: Pyt
   const { folder, images, threads, contender, seed } = job;
   const asked = recipeOf(job);
   const [done, begun] = [join(folder, "training.json"), join(folder, "begun.json")];
-  if ((await readRecord(done, asked)) !== undefined) return;
-  if ((await readRecord(begun, asked)) === undefined) await rm(folder, { recursive: true, force: true });
+  const known = await readRecord(done, asked);
+  if (known !== undefined && isPeers(job)) return;
+  // Neither another recipe's nor another program's training is continued.
+  const isBegun = known === undefined && (await readRecord(begun, asked)) !== undefined;
+  if (!isBegun) await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await writeFile(begun, JSON.stringify({ asked }));
   const options = trainingOptions({ ...contender.options, seed });
