@@ -167,11 +167,13 @@ describe.skipIf(absent)(`a gallery over servers of PostgreSQL (${needsVector})`,
       ...parts,
       parts: [up, { ...down, store: { ...down.store, names: () => new Promise(() => undefined) } }],
     };
-    await using strict = await openPartsSearcher(hung, { ...patient, seconds: 0.2 });
-    await expect(strict.search(probes, 3)).rejects.toThrow(/has not answered within 0\.2 s/);
-    await using partial = await openPartsSearcher(hung, { ...patient, seconds: 0.2, whenDown: "partial" });
+    // The other server answers within this time on a busy machine too.
+    const limited = { ...patient, seconds: 5 };
+    await using strict = await openPartsSearcher(hung, limited);
+    await expect(strict.search(probes, 3)).rejects.toThrow(/has not answered within 5 s/);
+    await using partial = await openPartsSearcher(hung, { ...limited, whenDown: "partial" });
     const found = await partial.search(probes, 3);
-    expect(partial.missing()).toEqual([{ part: down.shown, reason: expect.stringMatching(/within 0\.2 s/) }]);
+    expect(partial.missing()).toEqual([{ part: down.shown, reason: expect.stringMatching(/within 5 s/) }]);
     const here = names.filter((name) => partOfPerson(name, 2) === up.at);
     for (const { person } of found.flat()) expect(here).toContain(partial.names([person]).get(person));
     // It is not asked again, and its people are not in the answer.
