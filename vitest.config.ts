@@ -79,9 +79,9 @@ export default defineConfig({
       NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/compiled`,
     },
     // Few workers: the native runtime and sharp bring threads of their own, and each worker may
-    // hold a model. Four more than two cores, because many tests wait for processes, servers and
-    // browsers: with five workers the cores had nothing to do for an eighth of the time.
-    maxWorkers: 6,
+    // hold a model. Three more than two cores, because many tests wait for processes, servers and
+    // browsers. The whole took 541 s with five workers and 567 s with six.
+    maxWorkers: 5,
     // No test is about time: this only ends one that hangs, also on a slow machine with other
     // programs running.
     testTimeout: 600_000,
