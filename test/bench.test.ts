@@ -48,6 +48,13 @@ ${table(["name", "what it measures", "command", "page", "minutes", "needs"], row
   await expect(text).toMatchFileSnapshot(join(bench, "README.md"));
 });
 
+it("names no place on one machine in its pages", () => {
+  const place = /(?<![^\s"'`(=])\/[\w.-]+\/[\w.-]+/;
+  expect(place.test("/work/faces, pairs drawn")).toBe(true);
+  for (const page of readdirSync(join(bench, "results")).filter((file) => file.endsWith(".md")))
+    expect(place.exec(readFileSync(join(bench, "results", page), "utf8"))?.[0], page).toBeUndefined();
+});
+
 it("each definition has its folder's name, and says what it measures in one sentence", () => {
   expect(benchmarks.map(({ name }) => name)).toEqual(names);
   for (const { name, measures, options, requirements } of benchmarks) {

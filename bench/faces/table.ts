@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { itemAt } from "onnx-grad";
 import { type Comparison, compareMethods, correctForMany, type EvaluationResult, percent } from "petalface/evaluation";
 import { table, whole } from "../skeleton/page.ts";
@@ -63,10 +64,13 @@ ${renderMeasures(groups, columns)}
 ${renderDifferences(groups, pairs)}`;
 }
 
-/** What was measured, and how numbers are written. */
+/**
+ * What was measured, and how numbers are written. Drawn pairs are named after their folder, whose
+ * place on this machine does not belong on a page.
+ */
 export function protocolLine(cells: readonly Cell[]): string {
   const first = cells[0]?.done.result.protocol;
-  return `${first?.name}: ${first?.genuine} genuine and ${first?.impostor} impostor pairs, rank-1 of ${first?.probes} probes in a gallery of ${first?.gallery}.
+  return `${basename(first?.name ?? "")}: ${first?.genuine} genuine and ${first?.impostor} impostor pairs, rank-1 of ${first?.probes} probes in a gallery of ${first?.gallery}.
 Mean over the seeds in per cent; after ± half the width of the 95 % interval of the first seed (bootstrap over people),
 in brackets the range of the seeds.`;
 }

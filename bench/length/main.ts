@@ -3,14 +3,13 @@
  * `petalface adapt --minutes` says is to be expected. Finished trainings are kept in the work
  * folder, and a stopped one continues.
  */
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { runAll } from "../faces/jobs.ts";
 import { type Contender, choiceFolds, testPixels } from "../faces/plan.ts";
 import type { Job } from "../faces/run.ts";
 import { type Cell, protocolLine, seedCell } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
-import { lfw } from "../skeleton/shared.ts";
 import { foundAt, shareOfGain } from "./gain.ts";
 import { asked, titleOf } from "./plan.ts";
 
@@ -57,7 +56,7 @@ export default defineBenchmark({
       });
       if (frozen === undefined) continue;
       // Earlier versions of petalface named the whole path of the set.
-      protocol = protocolLine([frozen]).replace(lfw, basename(lfw));
+      protocol = protocolLine([frozen]);
       sections.push(renderModel(titleOf(model), frozen, cells));
     }
     return {

@@ -74,7 +74,7 @@ export function renderTimeTo({ reached, speeds, losses, threads }: Findings): st
     const off = losses.map(([theirs, ours]) => Math.abs(theirs - ours) / ours);
     parts.push(
       `The losses of PyTorch's first ${losses.length} steps differ from petalface's by ${(100 * median(off)).toFixed(3)} %
-(median; at most ${(100 * Math.max(...off)).toFixed(3)} %): it is the same training.`,
+(median; at most ${(100 * Math.max(...off)).toFixed(3)} %).`,
     );
   }
   if (speeds.length > 0) parts.push(renderSpeeds(speeds, threads));
