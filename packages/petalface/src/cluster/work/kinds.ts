@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { alignDefaults, alignInto, inputOfData } from "../../api/align/align.ts";
 import { openGalleryModel } from "../../api/gallery/model.ts";
@@ -9,7 +9,7 @@ import { toInput } from "../../backbones/index.ts";
 import { type FaceData, openData, subset } from "../../data/index.ts";
 import { embedFaces, faceKey } from "../../embeddings/index.ts";
 import { PetalfaceError } from "../../errors.ts";
-import { makeFolder, writeFileSafely } from "../../files.ts";
+import { makeFolder, removeUnfinished, writeFileSafely } from "../../files.ts";
 import {
   embeddingRecord,
   enrolPeople,
@@ -30,6 +30,8 @@ import type { JobWork } from "./types.ts";
 /** A shard's faces, and which of them are to be done: the others' content is done elsewhere. */
 export interface ShardFaces {
   readonly number: number;
+  /** Whether a worker has begun it before. */
+  readonly again: boolean;
   /** Places in the job's set. */
   readonly own: readonly number[];
   /** Ids of faces whose content another place has, and that place. */
@@ -57,6 +59,16 @@ export interface OpenJob extends AsyncDisposable {
 
 /** Number of a shard in the names of its files. */
 const named = (number: number): string => `shard-${String(number).padStart(6, "0")}`;
+
+/**
+ * Writes the file of a shard's results. A worker that was killed may have left a part of it, which
+ * is removed.
+ */
+async function writeResults(file: string, content: string | Uint8Array, { again }: ShardFaces): Promise<void> {
+  await writeFileSafely(file, content);
+  // Not each time: the folder may hold a file for each of many shards.
+  if (again) await removeUnfinished(dirname(file));
+}
 
 /**
  * Opens what a job's shards need: the set, the model, the gallery.
@@ -147,7 +159,8 @@ async function openEmbed(work: JobWork, data: FaceData, threads: number, keep: K
   const loader = keep(openLoader({ size: model.size, threads, faces: data.length }));
   const out = given(work.out, "folder of results");
   await makeFolder(out);
-  return async ({ number, own, duplicates }, { signal }) => {
+  return async (shard, { signal }) => {
+    const { number, own, duplicates } = shard;
     const { width } = embedder;
     const rows: Float32Array[] = [];
     const alphas: number[] = [];
@@ -179,7 +192,7 @@ async function openEmbed(work: JobWork, data: FaceData, threads: number, keep: K
     ]);
     const file = join(out, `${named(number)}.safetensors`);
     const metadata = { ids: JSON.stringify(ids), duplicates: JSON.stringify(duplicates), model: work.sha256 ?? "" };
-    await writeFileSafely(file, encodeSafetensors(tensors, metadata));
+    await writeResults(file, encodeSafetensors(tensors, metadata), shard);
     return { faces: rows.length, leftOut, file };
   };
 }
@@ -195,7 +208,8 @@ async function openQuality(work: JobWork, data: FaceData, threads: number, keep:
   const loader = keep(openLoader({ size: backbone.size, threads, faces: data.length }));
   const out = given(work.out, "folder of results");
   await makeFolder(out);
-  return async ({ number, own }, { signal }) => {
+  return async (shard, { signal }) => {
+    const { number, own } = shard;
     const lines: string[] = [];
     const leftOut: string[] = [];
     for (let start = 0; start < own.length; start += judgedAtOnce) {
@@ -216,7 +230,7 @@ async function openQuality(work: JobWork, data: FaceData, threads: number, keep:
       });
     }
     const file = join(out, `${named(number)}.jsonl`);
-    await writeFileSafely(file, lines.join(""));
+    await writeResults(file, lines.join(""), shard);
     return { faces: lines.length, leftOut, file };
   };
 }

@@ -157,6 +157,7 @@ async function doShard(
     const result = await open.run(
       {
         number,
+        again: claimed.attempt > 1,
         own: places.filter((_, place) => isOwn(place)),
         duplicates: Object.fromEntries(
           places.flatMap((at, place) => (isOwn(place) ? [] : [[open.idOf(at), itemAt(owners, place)]])),
