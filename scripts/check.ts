@@ -51,9 +51,15 @@ const checks: readonly Check[] = [
   { name: "wording", command: [`${root}/scripts/words.ts`] },
 ];
 
+/**
+ * The compiler, a program in Go, ends before its memory is full. Without collecting it on the way
+ * a check takes a fifth less processor time and a fifth more memory, up to the limit here.
+ */
+const env = { ...process.env, GOGC: "off", GOMEMLIMIT: "1GiB" };
+
 function outcome({ command }: Check): Promise<{ readonly status: number | null; readonly output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, command, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, command, { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
     const parts: Buffer[] = [];
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (part: Buffer) => parts.push(part));
     child.on("error", reject);

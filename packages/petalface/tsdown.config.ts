@@ -3,7 +3,13 @@ import { fileURLToPath } from "node:url";
 import { defineConfig } from "tsdown";
 
 const sources = fileURLToPath(new URL("./src", import.meta.url));
-const common = { platform: "node", target: "node20", fixedExtension: false } as const;
+const common = {
+  platform: "node",
+  target: "node20",
+  fixedExtension: false,
+  // Declarations of the sources alone: the repository's project has every test as well.
+  tsconfig: "tsconfig.build.json",
+} as const;
 
 /**
  * Modules of the command line's files find workers, assets and the manifest where those of the
