@@ -4,6 +4,7 @@ import type { FaceData } from "petalface/data";
 import { decodeImage, drawFace, encodePixels, openFaceSpace, type Pixels, resize } from "petalface/images";
 import { drawer } from "../skeleton/statistics.ts";
 import { drawLeaves } from "./leaves.ts";
+import { openMixer } from "./mixed.ts";
 import { type Kind, side, spaceSide } from "./plan.ts";
 import { openProjection } from "./projection.ts";
 import { drawTexture, fitTexture } from "./texture.ts";
@@ -48,6 +49,9 @@ async function openMaker(photos: FaceData) {
   const drawn = (at: number): Pixels => drawFace(space, { seed: 1, person: at, image: 0 }, side);
   /** Another photo, far away in the list and so of another person. */
   const other = (at: number): number => (at + (photos.length >> 1)) % photos.length;
+  const coefficients = async (at: number): Promise<number[]> =>
+    projection.coefficients(resize(await photo(at), spaceSide, spaceSide));
+  let mixer: ReturnType<typeof openMixer> | undefined;
   let texture: Promise<ReturnType<typeof fitTexture>> | undefined;
   const textureOfPhotos = async () =>
     fitTexture(await Promise.all(Array.from({ length: Math.min(fitted, photos.length) }, (_, at) => detail(at))));
@@ -78,6 +82,9 @@ async function openMaker(photos: FaceData) {
         }
         case "dead leaves":
           return drawLeaves(side, uniform);
+        default:
+          mixer ??= openMixer(photos.length, coefficients);
+          return projection.face((await mixer)(kind, at, other(at), uniform), side);
       }
     },
   };

@@ -3,38 +3,47 @@
  * other. Finished trainings are kept in the work folder and not run again.
  */
 import { join } from "node:path";
+import { openBackbone } from "petalface/backbones";
 import type { TrainingChoices } from "petalface/training";
 import { type Contender, choiceFolds, testFolds } from "../faces/plan.ts";
 import { type Job, runJob, trainingFaces } from "../faces/run.ts";
 import { type Cell, renderModel } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { modelFile } from "../skeleton/shared.ts";
 import { writeFaces } from "./faces.ts";
-import { kinds } from "./plan.ts";
+import { allKinds } from "./plan.ts";
+import { probePage } from "./probe.ts";
 
 /** The defaults; alpha's range is that of photos for all, since not all have sharp faces. */
 const recipe: TrainingChoices = { preset: "petal", calibration: "photos" };
 
 export default defineBenchmark({
   name: "no-photo",
-  pages: ["no-photo", "no-photo-fold6"],
+  pages: ["no-photo", "no-photo-fold6", "no-photo-probe"],
   title: "Training without photos",
   measures: "What faces must have for training: the same training on photos, parts of photos, and drawn faces.",
-  minutes: 30,
+  minutes: 45,
   needs: "the shared photos and weights",
   keeps: true,
   options: {
     model: { help: "a name among the shared weights", default: "mobilefacenet" },
-    kinds: { help: "faces to train on", default: [...kinds] },
+    kinds: { help: "faces to train on", default: [...allKinds] },
     images: { help: "training images seen", default: 9600 },
-    faces: { help: "different faces, of 6,800", default: 6800 },
+    faces: { help: "different faces, of 6,800; with --probe of 2,500", default: 6800 },
     seed: { help: "seed of the trainings", default: 0 },
     threads: { help: "threads of the engine", default: 2 },
     tune: { help: "measure on fold 6, for choices", default: false },
+    probe: { help: "fit a linear map instead of training: minutes for all kinds", default: false },
   },
-  async run({ model, kinds: names, images, faces, seed, threads, tune }, { work }) {
+  async run({ model, kinds: names, images, faces, seed, threads, tune, probe }, { work }) {
+    if (probe) {
+      const asked = { names, faces, threads, work: join(work, "probe") };
+      const body = await probePage(await openBackbone(modelFile(model)), await trainingFaces(), asked);
+      return { body, name: "no-photo-probe", title: "Faces for training without photos, by a linear map" };
+    }
     const photos = await trainingFaces(faces);
     const cells: Cell[] = [];
-    for (const kind of [undefined, ...kinds.filter((kind) => names.includes(kind))]) {
+    for (const kind of [undefined, ...allKinds.filter((kind) => names.includes(kind))]) {
       const contender: Contender =
         kind === undefined
           ? { name: "frozen" }
@@ -45,7 +54,7 @@ export default defineBenchmark({
       cells.push({ job, done });
       console.error(`${contender.name}: ${done.seconds.toFixed(0)} s`);
     }
-    const pairs = kinds.map((kind) => [kind, "photos"] as const).slice(1);
+    const pairs = allKinds.map((kind) => [kind, "photos"] as const).slice(1);
     return { body: renderModel(model, cells, pairs), ...(tune && { name: "no-photo-fold6" }) };
   },
 });

@@ -10,7 +10,24 @@ export const kinds = [
   "dead leaves",
 ] as const;
 
-export type Kind = (typeof kinds)[number];
+/**
+ * Faces between projected photos and drawn ones: what of their joint distribution is kept. The
+ * first two are made of photos, the others of their statistics.
+ */
+export const mixedKinds = [
+  "two photos mixed",
+  "two photos spliced",
+  "drawn, photos' covariance",
+  "drawn, photos' contrast",
+] as const;
+
+export type MixedKind = (typeof mixedKinds)[number];
+export type Kind = (typeof kinds)[number] | MixedKind;
+
+export const allKinds: readonly Kind[] = [...kinds, ...mixedKinds];
+
+/** Of two spliced photos the first gives this many coefficients, those of the largest variance. */
+export const splicedAt = 60;
 
 /** Side of the faces that are written. */
 export const side = 112;

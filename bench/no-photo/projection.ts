@@ -3,6 +3,10 @@ import { resizeBilinear } from "petalface/portable";
 
 /** Finds the nearest face of a face space. */
 export interface Projection {
+  /** The coefficients of the nearest face of `small`, a face of the space's side. */
+  coefficients(small: Pixels): number[];
+  /** The face of these coefficients, enlarged to `size`. */
+  face(coefficients: readonly number[], size: number): Pixels;
   /** The nearest face, as sharp as the space, enlarged to `size`. `small`: a face of its side. */
   nearest(small: Pixels, size: number): Pixels;
 }
@@ -22,25 +26,23 @@ export function openProjection(space: FaceSpace): Projection {
     return face;
   });
   const factor = cholesky(basis.map((a) => basis.map((b) => dot(a, b))));
-  return {
-    nearest(small, size) {
-      const off = Float32Array.from(mean, (value, at) => (small.data[at] ?? 0) - value);
-      const coefficients = solve(
-        factor,
-        basis.map((face) => dot(face, off)),
-      );
-      const face = Float32Array.from(mean);
-      basis.forEach((row, at) => {
-        const weight = coefficients[at] ?? 0;
-        for (let i = 0; i < face.length; i++) face[i] = (face[i] ?? 0) + weight * (row[i] ?? 0);
-      });
-      return resizeBilinear(
-        { width: side, height: side, data: new Uint8Array(Uint8ClampedArray.from(face)) },
-        size,
-        size,
-      );
-    },
+  const coefficients = (small: Pixels): number[] => {
+    const off = Float32Array.from(mean, (value, at) => (small.data[at] ?? 0) - value);
+    return solve(
+      factor,
+      basis.map((face) => dot(face, off)),
+    );
   };
+  const face = (weights: readonly number[], size: number): Pixels => {
+    const sum = Float32Array.from(mean);
+    basis.forEach((row, at) => {
+      const weight = weights[at] ?? 0;
+      for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + weight * (row[i] ?? 0);
+    });
+    const data = new Uint8Array(Uint8ClampedArray.from(sum));
+    return resizeBilinear({ width: side, height: side, data }, size, size);
+  };
+  return { coefficients, face, nearest: (small, size) => face(coefficients(small), size) };
 }
 
 function dot(a: Float32Array, b: Float32Array): number {
@@ -66,16 +68,21 @@ export function cholesky(matrix: readonly (readonly number[])[]): number[][] {
 }
 
 /** Solves L x transpose(L) x = b. */
-function solve(lower: readonly (readonly number[])[], b: readonly number[]): number[] {
-  const x = [...b];
-  const at = (row: number, column: number): number => lower[row]?.[column] ?? 0;
-  for (let i = 0; i < x.length; i++) {
-    for (let k = 0; k < i; k++) x[i] = (x[i] ?? 0) - at(i, k) * (x[k] ?? 0);
-    x[i] = (x[i] ?? 0) / at(i, i);
-  }
+export function solve(lower: readonly (readonly number[])[], b: readonly number[]): number[] {
+  const x = forward(lower, b);
   for (let i = x.length - 1; i >= 0; i--) {
-    for (let k = i + 1; k < x.length; k++) x[i] = (x[i] ?? 0) - at(k, i) * (x[k] ?? 0);
-    x[i] = (x[i] ?? 0) / at(i, i);
+    for (let k = i + 1; k < x.length; k++) x[i] = (x[i] ?? 0) - (lower[k]?.[i] ?? 0) * (x[k] ?? 0);
+    x[i] = (x[i] ?? 0) / (lower[i]?.[i] ?? 1);
   }
+  return x;
+}
+
+/** Solves L x = b. */
+export function forward(lower: readonly (readonly number[])[], b: readonly number[]): number[] {
+  const x = [...b];
+  lower.forEach((row, i) => {
+    for (let k = 0; k < i; k++) x[i] = (x[i] ?? 0) - (row[k] ?? 0) * (x[k] ?? 0);
+    x[i] = (x[i] ?? 0) / (row[i] ?? 1);
+  });
   return x;
 }

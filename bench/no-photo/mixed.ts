@@ -1,0 +1,51 @@
+import { itemAt } from "onnx-grad";
+import { type MixedKind, splicedAt } from "./plan.ts";
+import { cholesky, forward } from "./projection.ts";
+import { normal } from "./texture.ts";
+
+/** Coefficients of a face of one kind: of one photo, of another, or of what is drawn. */
+export type Mixer = (kind: MixedKind, one: number, other: number, uniform: () => number) => number[];
+
+/** A mixer of `count` photos, whose coefficients it asks for once. */
+export async function openMixer(count: number, coefficientsOf: (at: number) => Promise<number[]>): Promise<Mixer> {
+  const all: number[][] = [];
+  for (let at = 0; at < count; at++) all.push(await coefficientsOf(at));
+  const { mean, factor } = momentsOf(all);
+  const off = (at: number): number[] => itemAt(all, at).map((value, i) => value - itemAt(mean, i));
+  /** How far a photo is from the mean in standard deviations, root mean square. */
+  const contrasts = all.map((_, at) => {
+    const whitened = forward(factor, off(at));
+    return Math.sqrt(whitened.reduce((sum, value) => sum + value * value, 0) / whitened.length);
+  });
+  return (kind, one, other, uniform) => {
+    switch (kind) {
+      case "two photos mixed":
+        return mean.map((value, i) => value + (itemAt(off(one), i) + itemAt(off(other), i)) / Math.SQRT2);
+      case "two photos spliced":
+        return mean.map((_, i) => itemAt(itemAt(all, i < splicedAt ? one : other), i));
+      case "drawn, photos' covariance":
+      case "drawn, photos' contrast": {
+        const scale = kind === "drawn, photos' contrast" ? itemAt(contrasts, other) : 1;
+        const noise = mean.map(() => scale * normal(uniform));
+        return mean.map((value, i) =>
+          itemAt(factor, i).reduce((sum, weight, k) => sum + weight * itemAt(noise, k), value),
+        );
+      }
+    }
+  };
+}
+
+/** Mean, and the lower triangle L of the covariance L x transpose(L). */
+function momentsOf(all: readonly (readonly number[])[]): { mean: number[]; factor: number[][] } {
+  const rank = itemAt(all, 0).length;
+  const mean = Array.from({ length: rank }, (_, i) => all.reduce((sum, row) => sum + itemAt(row, i), 0) / all.length);
+  const covariance = mean.map(() => new Float64Array(rank));
+  for (const row of all) {
+    const off = Float64Array.from(row, (value, i) => value - itemAt(mean, i));
+    covariance.forEach((line, i) => {
+      const weight = (off[i] ?? 0) / all.length;
+      for (let j = 0; j < rank; j++) line[j] = (line[j] ?? 0) + weight * (off[j] ?? 0);
+    });
+  }
+  return { mean, factor: cholesky(covariance.map((line) => Array.from(line))) };
+}
