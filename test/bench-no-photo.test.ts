@@ -1,10 +1,12 @@
 import { drawFace, openFaceSpace } from "petalface/images";
 import { expect, test } from "vitest";
 import { drawLeaves } from "../bench/no-photo/leaves.ts";
+import { openMixer } from "../bench/no-photo/mixed.ts";
 import { side, spaceSide } from "../bench/no-photo/plan.ts";
-import { cholesky, openProjection } from "../bench/no-photo/projection.ts";
+import { fitMap } from "../bench/no-photo/probe.ts";
+import { cholesky, forward, openProjection, solve } from "../bench/no-photo/projection.ts";
 import { drawTexture, fitTexture, normal } from "../bench/no-photo/texture.ts";
-import { drawer } from "../bench/skeleton/statistics.ts";
+import { drawer, mean } from "../bench/skeleton/statistics.ts";
 
 test("a matrix is the product of its triangle and the transpose", () => {
   const matrix = [
@@ -18,6 +20,47 @@ test("a matrix is the product of its triangle and the transpose", () => {
   );
   for (const [i, row] of back.entries())
     for (const [j, value] of row.entries()) expect(value).toBeCloseTo(matrix[i]?.[j] ?? 0, 12);
+});
+
+test("triangles solve their equations", () => {
+  const lower = [[2], [1, 3], [-1, 0.5, 4]];
+  expect(forward(lower, [4, 8, 5])).toEqual([2, 2, 1.5]);
+  const [a = 0, b = 0, c = 0] = solve(lower, [6, 4, 8]);
+  // L x transpose(L), multiplied out by hand.
+  expect(4 * a + 2 * b - 2 * c).toBeCloseTo(6, 12);
+  expect(2 * a + 10 * b + 0.5 * c).toBeCloseTo(4, 12);
+  expect(-2 * a + 0.5 * b + 17.25 * c).toBeCloseTo(8, 12);
+});
+
+test("drawn coefficients have the mean and the covariance of the photos", async () => {
+  const uniform = drawer(4);
+  const photos = Array.from({ length: 4000 }, () => {
+    const [a, b] = [normal(uniform), normal(uniform)];
+    return [5 + 2 * a, -1 + a + b];
+  });
+  const mix = await openMixer(photos.length, async (at) => photos[at] ?? []);
+  expect(mix("two photos mixed", 7, 7, uniform)[0]).toBeCloseTo(5 + ((photos[7]?.[0] ?? 0) - 5) * Math.SQRT2, 1);
+  expect(mix("two photos spliced", 7, 8, uniform)).toEqual(photos[7]);
+  for (const kind of ["drawn, photos' covariance", "drawn, photos' contrast"] as const) {
+    const drawn = photos.map((_, at) => mix(kind, at, (at + 2000) % 4000, uniform));
+    const [x, y] = [0, 1].map((i) => drawn.map((row) => row[i] ?? 0)) as [number[], number[]];
+    expect(mean(x)).toBeCloseTo(5, 0);
+    expect(Math.abs(mean(x.map((value) => (value - 5) ** 2)) - 4)).toBeLessThan(0.5);
+    expect(Math.abs(mean(x.map((value, at) => (value - 5) * ((y[at] ?? 0) + 1))) - 2)).toBeLessThan(0.3);
+  }
+});
+
+test("the map of the probe finds a linear map and its bias", () => {
+  const uniform = drawer(6);
+  const inputs = Array.from({ length: 500 }, () => Float64Array.of(3 + normal(uniform), 10 * normal(uniform)));
+  const map = fitMap(
+    inputs,
+    inputs.map(([a = 0, b = 0]) => Float64Array.of(a - 0.1 * b + 4, 2 * a)),
+  );
+  // The ridge of 0.1 shrinks what is beside the bias by 1 / 1.1; the bias too, by itself.
+  const [first = 0, second = 0] = map(Float64Array.of(4, 0));
+  expect(first).toBeCloseTo((7 + 1) / 1.1, 0);
+  expect(second).toBeCloseTo((6 + 2) / 1.1, 0);
 });
 
 test("a face of the space is its own projection, and noise is not", async () => {

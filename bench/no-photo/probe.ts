@@ -113,7 +113,7 @@ async function embed(
 }
 
 /** The linear map with a bias from `inputs` to `targets`, by ridge regression. */
-function fitMap(inputs: readonly Row[], targets: readonly Row[]): (input: Row) => Row {
+export function fitMap(inputs: readonly Row[], targets: readonly Row[]): (input: Row) => Row {
   const width = itemAt(inputs, 0).length;
   const centre = Array.from({ length: width }, (_, i) => mean(inputs.map((row) => itemAt(row, i))));
   const spread = centre.map((value, i) => Math.sqrt(mean(inputs.map((row) => (itemAt(row, i) - value) ** 2))));
