@@ -32,10 +32,11 @@ export default defineBenchmark({
     faces: { help: "different faces, of 6,800; with --probe of 2,500", default: 6800 },
     seed: { help: "seed of the trainings", default: 0 },
     threads: { help: "threads of the engine", default: 2 },
+    degrade: { help: "what training does to the faces", default: ["any"] },
     tune: { help: "measure on fold 6, for choices", default: false },
     probe: { help: "fit a linear map instead of training: minutes for all kinds", default: false },
   },
-  async run({ model, kinds: names, images, faces, seed, threads, tune, probe }, { work }) {
+  async run({ model, kinds: names, images, faces, seed, threads, degrade, tune, probe }, { work }) {
     if (probe) {
       const asked = { names, faces, threads, work: join(work, "probe") };
       const body = await probePage(await openBackbone(modelFile(model)), await trainingFaces(), asked);
@@ -43,18 +44,24 @@ export default defineBenchmark({
     }
     const photos = await trainingFaces(faces);
     const cells: Cell[] = [];
-    for (const kind of [undefined, ...allKinds.filter((kind) => names.includes(kind))]) {
-      const contender: Contender =
-        kind === undefined
-          ? { name: "frozen" }
-          : { name: kind, options: recipe, train: await writeFaces(kind, photos, work) };
+    const pairs: [string, string][] = [];
+    const measure = async (contender: Contender): Promise<void> => {
       const folder = join(work, tune ? "fold6" : "test", model, contender.name.replaceAll(/[^a-z0-9]+/g, "-"));
       const job: Job = { contender, model, seed, images, threads, folds: tune ? choiceFolds : testFolds, folder };
       const done = await runJob(job);
       cells.push({ job, done });
       console.error(`${contender.name}: ${done.seconds.toFixed(0)} s`);
+    };
+    await measure({ name: "frozen" });
+    for (const kind of allKinds.filter((kind) => names.includes(kind))) {
+      const train = await writeFaces(kind, photos, work);
+      for (const spec of degrade) {
+        const name = spec === "any" ? kind : `${kind}, --degrade ${spec}`;
+        await measure({ name, options: { ...recipe, degrade: spec }, train });
+        if (spec !== "any") pairs.push([name, kind]);
+        else if (kind !== "photos") pairs.push([kind, "photos"]);
+      }
     }
-    const pairs = allKinds.map((kind) => [kind, "photos"] as const).slice(1);
     return { body: renderModel(model, cells, pairs), ...(tune && { name: "no-photo-fold6" }) };
   },
 });
