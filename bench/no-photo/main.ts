@@ -1,12 +1,12 @@
 /**
  * Why training without photos gains less: the same training on faces that lack one thing after the
- * other. Finished trainings are kept in the work folder and not run again.
+ * other. What is finished is kept in the work folder and not run again.
  */
 import { join } from "node:path";
 import { openBackbone } from "petalface/backbones";
 import type { TrainingChoices } from "petalface/training";
 import { type Contender, choiceFolds, testFolds } from "../faces/plan.ts";
-import { type Job, runJob, trainingFaces } from "../faces/run.ts";
+import { finishedJob, type Job, runJob, trainingFaces } from "../faces/run.ts";
 import { type Cell, renderModel } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { modelFile } from "../skeleton/shared.ts";
@@ -19,7 +19,7 @@ const recipe: TrainingChoices = { preset: "petal", calibration: "photos" };
 
 export default defineBenchmark({
   name: "no-photo",
-  pages: ["no-photo", "no-photo-fold6", "no-photo-probe"],
+  pages: ["no-photo", "no-photo-fold6", "no-photo-lr", "no-photo-probe"],
   title: "Training without photos",
   measures: "What faces must have for training: the same training on photos, parts of photos, and drawn faces.",
   minutes: 45,
@@ -48,7 +48,7 @@ export default defineBenchmark({
     const measure = async (contender: Contender): Promise<void> => {
       const folder = join(work, tune ? "fold6" : "test", model, contender.name.replaceAll(/[^a-z0-9]+/g, "-"));
       const job: Job = { contender, model, seed, images, threads, folds: tune ? choiceFolds : testFolds, folder };
-      const done = await runJob(job);
+      const done = (await finishedJob(job)) ?? (await runJob(job));
       cells.push({ job, done });
       console.error(`${contender.name}: ${done.seconds.toFixed(0)} s`);
     };
