@@ -37,7 +37,7 @@ const isWhole = (file: string): boolean =>
   ) ||
   /test\/(cluster\/ranks|privacy\/privacy|providers\/gradients|gallery\/contract|server\/jobs)\.test/.test(file) ||
   /test\/(deploy\/targets|evaluation\/report\/nearest|faces\/crowd|batch\/set-batch)\.test/.test(file) ||
-  /test\/docs\/code-blocks\.test/.test(file) ||
+  /test\/(docs\/code-blocks|gallery\/migrate|bench-no-photo)\.test/.test(file) ||
   /test\/embeddings\//.test(file);
 
 /** Those of them that measure the memory of their process. */
