@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { measureEmbeddings } from "petalface/evaluation";
 import { type CopyWeight, checkCopies } from "petalface/matching";
+import type { TrainingChoices } from "petalface/training";
 import { choiceFolds, contenders, testFolds, testPixels } from "../faces/plan.ts";
 import { type Job, pairsOf } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
@@ -29,8 +30,10 @@ export default defineBenchmark({
     },
     test: { help: "folds 1 to 3 instead of fold 6, which choices are made on", default: false },
     threads: { help: "threads of the engine", default: 2 },
+    options: { help: "training choices on top of each method's, as JSON", default: "{}" },
   },
-  async run({ models, contenders: names, images, sizes, weights: texts, test, threads }, { work }) {
+  async run({ models, contenders: names, images, sizes, weights: texts, test, threads, options: given }, { work }) {
+    const options = JSON.parse(given) as TrainingChoices;
     const weights = texts.map((text): CopyWeight => (text === "alpha" ? text : Number(text)));
     for (const weight of weights) checkCopies({ sizes, weight });
     const folds = test ? testFolds : choiceFolds;
@@ -41,7 +44,7 @@ export default defineBenchmark({
     for (const model of models)
       for (const contender of contenders.filter(({ name, of }) => of === undefined && names.includes(name))) {
         const folder = join(work, model, contender.name, String(images));
-        const job: Job = { contender, model, seed: 0, images, folds, folder, threads };
+        const job: Job = { contender, model, seed: 0, images, folds, folder, threads, options };
         const { sharp, degraded } = await embedJob(job, list, [...new Set([...sizes, ...testPixels])]);
         const at = (side: number) => degraded.get(`lr:${side}`) ?? sharp;
         const measured = new Map(testPixels.map((side) => [`lr:${side}`, at(side)]));

@@ -26,6 +26,9 @@ export interface Findings {
   readonly threads: number;
 }
 
+/** Steps in which rounding has not grown yet. */
+const alike = 3;
+
 const mixed = "accuracy/mixed:12";
 
 /** What is to be reached: its title, and its value in a training. */
@@ -72,9 +75,10 @@ export function renderTimeTo({ reached, speeds, losses, threads }: Findings): st
   if (at !== undefined) parts.push(renderAgainst(at, reached));
   if (losses.length > 0) {
     const off = losses.map(([theirs, ours]) => Math.abs(theirs - ours) / ours);
+    const most = (steps: readonly number[]): string => `${(100 * Math.max(...steps)).toFixed(4)} %`;
     parts.push(
-      `The losses of PyTorch's first ${losses.length} steps differ from petalface's by ${(100 * median(off)).toFixed(3)} %
-(median; at most ${(100 * Math.max(...off)).toFixed(3)} %).`,
+      `PyTorch's losses differ from petalface's by at most ${most(off.slice(0, alike))} in the first ${alike} steps. Rounding grows
+from step to step: of the first ${losses.length} the median is ${(100 * median(off)).toFixed(3)} %, and the largest ${most(off)}.`,
     );
   }
   if (speeds.length > 0) parts.push(renderSpeeds(speeds, threads));
