@@ -14,6 +14,7 @@ import { type Row, renderCopies } from "./table.ts";
 
 export default defineBenchmark({
   name: "copies",
+  pages: ["copies", "copies-shrinking"],
   title: "Enrolling with copies",
   measures: "What enrolling faces with low-resolution copies gains and costs, by the weight of the copies.",
   minutes: 20,
