@@ -20,6 +20,7 @@ const batch = 8;
 
 export default defineBenchmark({
   name: "startup",
+  pages: ["startup", "startup-avx2"],
   title: "Time to the first step",
   measures: "Seconds and memory from the command `petalface adapt` to its first step, against PyTorch.",
   minutes: 4,
