@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -37,11 +37,14 @@ describe("files of a shard", () => {
   ] as const)("%s removes what a killed worker left of a shard that is done again", async (kind, file) => {
     const out = join(folder, kind);
     const context = surroundingsOf({});
-    await using job = await openJob({ ...work, kind, out, metric: "sharpness" }, 1, context);
-    // As killed workers leave them, after this one has opened the job.
+    // As killed workers leave them, before this one opens the job and afterwards.
     const { pid } = spawnSync(process.execPath, ["--eval", ""]);
-    const left = unfinishedName().replace(`-${process.pid}-`, `-${pid}-`);
-    const written = unfinishedName();
+    const leave = (): string => unfinishedName().replace(`-${process.pid}-`, `-${pid}-`);
+    await mkdir(out);
+    await writeFile(join(out, leave()), "");
+    await using job = await openJob({ ...work, kind, out, metric: "sharpness" }, 1, context);
+    expect(await readdir(out)).toEqual([]);
+    const [left, written] = [leave(), unfinishedName()];
     for (const name of [left, written]) await writeFile(join(out, name), "");
     const shard = { number: 0, again: true, own: [0, 1], duplicates: {} };
     expect(await job.run(shard, context)).toMatchObject({ faces: 2, leftOut: [], file: join(out, file) });

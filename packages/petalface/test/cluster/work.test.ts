@@ -1,12 +1,16 @@
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawnSync } from "node:child_process";
+import { rmSync, writeFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { surroundingsOf } from "../../src/api/surroundings.ts";
 import { openServers, type QueueServer, statusOf } from "../../src/cluster/index.ts";
 import { claim, extend, finish, giveBack, mostAttempts, submit, takeContents } from "../../src/cluster/work/queue.ts";
+import { work as runWorker } from "../../src/cluster/work/run.ts";
 import type { JobWork } from "../../src/cluster/work/types.ts";
+import { unfinishedName } from "../../src/files.ts";
 import { openGallery } from "../../src/gallery/index.ts";
 import { random } from "../../src/random.ts";
 import { readSafetensors } from "../../src/tensors/index.ts";
@@ -250,6 +254,38 @@ describe.skipIf(findPostgres() === undefined)(`a queue in PostgreSQL (${needsPos
     expect(lines.join("").trim().split("\n")).toHaveLength(6);
     expect((await petalface(["work", "remove", job.id, "--queue", queue])).code).toBe(0);
     expect((await petalface(["work", "status", "--queue", queue])).stdout).toContain("no jobs");
+  });
+
+  it("removes what a killed worker left, where a shard is tried again", async () => {
+    const root = join(folder, "tried");
+    await writeFaces(root, 6);
+    const [queue = ""] = await databases();
+    const out = join(folder, "tried scores");
+    const command = ["work", "submit", "quality", "--queue", queue, "--images", root, "--metric", "sharpness"];
+    expect((await petalface([...command, "--model", model, "--out", out])).code).toBe(0);
+    const file = join(out, "shard-000000.jsonl");
+    await mkdir(file, { recursive: true });
+    const { pid } = spawnSync(process.execPath, ["--eval", ""]);
+    const left = join(out, unfinishedName().replace(`-${process.pid}-`, `-${pid}-`));
+    const servers = await openServers([queue]);
+    try {
+      const done = await runWorker(
+        servers,
+        { threads: 1, untilEmpty: true },
+        surroundingsOf({
+          // The first try has failed; nothing is in the way of the second one.
+          onNote(line) {
+            if (!line.includes("(try 1)")) return;
+            rmSync(file, { recursive: true });
+            writeFileSync(left, "");
+          },
+        }),
+      );
+      expect(done).toEqual({ shards: 1, faces: 6, failed: 1 });
+    } finally {
+      for (const server of servers) await server.close();
+    }
+    expect(await readdir(out)).toEqual(["shard-000000.jsonl"]);
   });
 
   it("refuses wrong usage in one line, and shows no password", async () => {

@@ -60,9 +60,17 @@ export interface OpenJob extends AsyncDisposable {
 /** Number of a shard in the names of its files. */
 const named = (number: number): string => `shard-${String(number).padStart(6, "0")}`;
 
+/** The folder of a job's results, without what killed workers of this machine left in it. */
+async function folderOfResults(work: JobWork): Promise<string> {
+  const out = given(work.out, "folder of results");
+  await makeFolder(out);
+  await removeUnfinished(out);
+  return out;
+}
+
 /**
- * Writes the file of a shard's results. A worker that was killed may have left a part of it, which
- * is removed.
+ * Writes the file of a shard's results. A worker of this machine that was killed may have left
+ * one, which is removed.
  */
 async function writeResults(file: string, content: string | Uint8Array, { again }: ShardFaces): Promise<void> {
   await writeFileSafely(file, content);
@@ -157,8 +165,7 @@ async function openEmbed(work: JobWork, data: FaceData, threads: number, keep: K
   const model = await modelOf(work, threads, keep);
   const embedder = await model.embedder();
   const loader = keep(openLoader({ size: model.size, threads, faces: data.length }));
-  const out = given(work.out, "folder of results");
-  await makeFolder(out);
+  const out = await folderOfResults(work);
   return async (shard, { signal }) => {
     const { number, own, duplicates } = shard;
     const { width } = embedder;
@@ -206,8 +213,7 @@ async function openQuality(work: JobWork, data: FaceData, threads: number, keep:
   const { graph, score } = qualityGraph(backbone, await openMeasure(given(work.metric, "quality measure")));
   const engine = keep(await openSession(graph, { threads }));
   const loader = keep(openLoader({ size: backbone.size, threads, faces: data.length }));
-  const out = given(work.out, "folder of results");
-  await makeFolder(out);
+  const out = await folderOfResults(work);
   return async (shard, { signal }) => {
     const { number, own } = shard;
     const lines: string[] = [];
