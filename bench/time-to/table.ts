@@ -26,7 +26,7 @@ export interface Findings {
   readonly threads: number;
 }
 
-/** Steps in which rounding has not grown yet. */
+/** Steps whose losses agree to the rounding of numbers; later ones amplify it. */
 const alike = 3;
 
 const mixed = "accuracy/mixed:12";
@@ -77,8 +77,8 @@ export function renderTimeTo({ reached, speeds, losses, threads }: Findings): st
     const off = losses.map(([theirs, ours]) => Math.abs(theirs - ours) / ours);
     const most = (steps: readonly number[]): string => `${(100 * Math.max(...steps)).toFixed(4)} %`;
     parts.push(
-      `PyTorch's losses differ from petalface's by at most ${most(off.slice(0, alike))} in the first ${alike} steps. Rounding grows
-from step to step: of the first ${losses.length} the median is ${(100 * median(off)).toFixed(3)} %, and the largest ${most(off)}.`,
+      `PyTorch's losses differ from petalface's by at most ${most(off.slice(0, alike))} in the first ${alike} steps. The difference
+grows from step to step: of the first ${losses.length} the median is ${(100 * median(off)).toFixed(3)} %, and the largest ${most(off)}.`,
     );
   }
   if (speeds.length > 0) parts.push(renderSpeeds(speeds, threads));
