@@ -5,28 +5,31 @@
  */
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
-import { getAsset, getAssetKeys, getRawAsset } from "node:sea";
+import { getAsset, getRawAsset } from "node:sea";
 import { pathToFileURL } from "node:url";
 import { constants, Script } from "node:vm";
 import { cacheFolder } from "../../packages/petalface/src/cache.ts";
-
-/** Files of the package are assets of this name, followed by their path. */
-const prefix = "app/";
+import type { Packed } from "./build.ts";
 
 /**
  * The folder that holds the unpacked packages of this very build. It appears whole, or not at all.
  */
 function unpacked(): string {
+  const { id, index } = JSON.parse(getAsset("about", "utf8")) as Packed;
   const all = join(cacheFolder(), "executable");
-  const folder = join(all, getAsset("build", "utf8"));
+  const folder = join(all, id);
   if (existsSync(folder)) return folder;
   mkdirSync(all, { recursive: true });
   const unfinished = mkdtempSync(join(all, "unfinished-"));
-  for (const key of getAssetKeys()) {
-    if (!key.startsWith(prefix)) continue;
-    const path = join(unfinished, key.slice(prefix.length));
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, new Uint8Array(getRawAsset(key) as ArrayBuffer));
+  const content = new Uint8Array(getRawAsset("content") as ArrayBuffer);
+  const folders = new Set<string>();
+  let at = 0;
+  for (const [name, bytes] of index) {
+    const path = join(unfinished, name);
+    if (!folders.has(dirname(path))) mkdirSync(dirname(path), { recursive: true });
+    folders.add(dirname(path));
+    writeFileSync(path, content.subarray(at, at + bytes));
+    at += bytes;
   }
   try {
     renameSync(unfinished, folder);
