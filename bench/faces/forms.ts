@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { adaptedModel, loadAdapter } from "petalface/adapters";
+import { adaptedModel, loadAdapter, mirroredModel } from "petalface/adapters";
 import { type Backbone, type Embedder, openEmbedder } from "petalface/backbones";
 import { type Job, trainingFolder } from "./job.ts";
 
@@ -11,7 +11,8 @@ export async function openContender(job: Job, backbone: Backbone): Promise<Embed
   // A single gate and a low one have the same tensors.
   const used =
     contender.form === "gated" ? { ...adapter, config: { ...adapter.config, gate: "low" as const } } : adapter;
-  const adapted = await openEmbedder(adaptedModel(backbone, used), { threads });
+  const model = adaptedModel(backbone, used);
+  const adapted = await openEmbedder(contender.form === "mirrored" ? mirroredModel(model) : model, { threads });
   return contender.form === "switched" ? switched(await openEmbedder(backbone, { threads }), adapted) : adapted;
 }
 

@@ -37,6 +37,8 @@ const descriptions: Readonly<Record<string, string>> = {
   petal: "The product's defaults.",
   nam: "The adapter of lora, weighted by 1 - alpha when it is used (NAM); no training of its own.",
   switch: "Two networks: frozen for faces with alpha = 1, full's for all others; no training of its own.",
+  "petal, mirrored":
+    "petal that also embeds mirror images, weighted by 1 - alpha (`export --mirror`); no training of its own.",
   "petal, long": "petal with eight times the images, with the choices found for petal.",
   "petal, synthetic": "petal on synthetic people and no photo, twice the images, with the choices found for petal.",
 };
@@ -96,6 +98,7 @@ function missingOf({ cells, contenders, seeds }: Pick<Findings, "cells" | "conte
 /** petal against each of the others, and its synthetic form against the frozen network. */
 const pairsOf = (names: readonly string[]): Pairs => [
   ...names.filter((name) => name !== "petal" && !name.startsWith("petal,")).map((name) => ["petal", name] as const),
+  ["petal, mirrored", "petal"],
   ["petal, long", "petal"],
   ["petal, synthetic", "frozen"],
 ];

@@ -28,9 +28,9 @@ export interface Contender {
   readonly of?: string;
   /**
    * `gated`: the adapter is weighted by 1 - alpha; `switched`: faces with alpha = 1 go to the
-   * frozen network, the others to the trained one.
+   * frozen network, the others to the trained one; `mirrored`: mirror images are embedded too.
    */
-  readonly form?: "gated" | "switched";
+  readonly form?: "gated" | "switched" | "mirrored";
 }
 
 const petal: TrainingChoices = { preset: "petal" };
@@ -56,6 +56,7 @@ export const contenders: readonly Contender[] = [
   { name: "petal", options: petal },
   { name: "nam", options: lora, of: "lora", form: "gated" },
   { name: "switch", options: full, of: "full", form: "switched" },
+  { name: "petal, mirrored", options: petal, of: "petal", form: "mirrored" },
   { name: "petal, long", options: petal, times: 8, once: true, tunedAs: "petal" },
   {
     name: "petal, synthetic",

@@ -19,7 +19,7 @@ const plainNames: ReadonlySet<string> = new Set(
    checkpointSeconds tensorboard anchors anchorScale anchorWeight
    adapter adapterOut aligned all alpha arch calibrationOf as bgr card channels collection data debug detector embeddings except face
    foldNormalisation folds for force format fps help images inputName
-   landmarks leastCosine levels lists maxLeftOut measure metric minutes model named next normalize opset out output outputName outputs person precision prepare protocol provider report
+   landmarks leastCosine levels lists maxLeftOut measure metric minutes mirror model named next normalize opset out output outputName outputs person precision prepare protocol provider report
    resume compact gallery galleryKept host index keys mapMissing open port scopes store tlsCert tlsKey size template threshold thresholds train val valData valPixels views whenDown`.split(
     /\s+/,
   ),

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readMetadata, readModel } from "onnx-grad";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -148,6 +148,11 @@ describe("petalface export --for", () => {
     [["--batch", "0"], 2, '--batch is a number of images, or open, not "0"'],
     [["--outputs", "embedding,alpha", "--alpha", "0.5"], 2, "computes no alpha"],
     [["--for", "hailo"], 1, "one network without a gate"],
+    [["--mirror", "--levels", "3"], 2, "--levels and --mirror cannot go together"],
+    [["--mirror", "--as", "peft"], 2, "--mirror is for ONNX files"],
+    [["--mirror", "--alpha", "1"], 2, "--mirror adds nothing at alpha 1"],
+    [["--mirror", "--thresholds", "t.json"], 2, "measured without --mirror"],
+    [["--mirror", "--for", "hailo", "--alpha", "0.5"], 2, "--for hailo: its converter takes one plain network"],
   ])("refuses %j and writes nothing", async (args, code, message) => {
     const out = join(folder, "refused");
     const result = await petalface([...common, "--out", out, ...args]);
@@ -180,6 +185,35 @@ describe("petalface export by hand", () => {
     expect(document).toMatchObject({ input: "data", output: "fc1", written: [{ channels: "bgr", normalize: "0,1" }] });
     const { graph: open } = await write("--batch", "open");
     expect(open.types.get("image")?.shape[0]).toEqual({ symbol: "N", times: 1 });
+  });
+
+  it("adds mirror images, and leaves out thresholds that were measured without them", async () => {
+    const run = join(folder, "mirrored run");
+    await cp(join(folder, "adapter"), run, { recursive: true });
+    await cp(join(folder, "thresholds.json"), join(run, "thresholds.json"));
+    const [, , model = ""] = common;
+    const [path, card] = [join(folder, "mirror.onnx"), join(folder, "mirror.md")];
+    const args = ["export", "--model", model, "--adapter", run, "--out", path, "--mirror", "--card", card];
+    const data = ["--data", "synthetic:people=20,images=2,seed=3"];
+    const { code, stderr, stdout } = await petalface([...args, "--precision", "fp16", ...data]);
+    expect(code, stderr).toBe(0);
+    expect(stderr.replaceAll(/\s+/g, " ")).toContain("thresholds are not carried along");
+    expect(stdout).toContain("fp16");
+    const metadata = readMetadata(path);
+    expect(metadata.get("petalface.mirror")).toBe("1 - alpha");
+    expect(metadata.has("petalface.thresholds")).toBe(false);
+    expect(await readFile(card, "utf8")).toContain("the mirror image, weighted by 1 - alpha. Results are without it.");
+    const inspected = await petalface(["inspect", path]);
+    expect(inspected.code, inspected.stderr).toBe(0);
+    expect(inspected.stdout).toContain("petalface.mirror: 1 - alpha");
+  });
+
+  it("says that a frozen model with mirror images changes all embeddings", async () => {
+    const [, , model = ""] = common;
+    const args = ["export", "--model", model, "--mirror", "--for", "opencv", "--out", join(folder, "frozen-mirror")];
+    const { code, stdout, stderr } = await petalface(args);
+    expect(code, stderr).toBe(0);
+    expect(stdout.replaceAll(/\s+/g, " ")).toContain("every embedding changes, so embed all of them again");
   });
 
   it("writes the frozen model where there is no adapter, and says what an adapter is needed for", async () => {

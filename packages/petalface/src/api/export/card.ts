@@ -16,6 +16,8 @@ export interface CardSubject {
   readonly thresholds: Thresholds | undefined;
   /** Files that were written. */
   readonly files: readonly string[];
+  /** Whether mirror images are embedded too. */
+  readonly mirror?: boolean | undefined;
 }
 
 const percent = ({
@@ -64,7 +66,7 @@ async function results(run: string): Promise<string[]> {
  *
  * @throws PetalfaceError where results next to the run cannot be read
  */
-export async function modelCard({ backbone, adapter, run, thresholds, files }: CardSubject): Promise<string> {
+export async function modelCard({ backbone, adapter, run, thresholds, files, mirror }: CardSubject): Promise<string> {
   const { name, sha256, mean, scale, channels } = backbone.spec;
   const record = run !== undefined && (await isFile(join(run, "run.json"))) ? await readRun(run) : undefined;
   const measured = run === undefined ? [] : await results(run);
@@ -84,6 +86,7 @@ export async function modelCard({ backbone, adapter, run, thresholds, files }: C
     `- Made from ${name}, SHA-256 ${sha256}.`,
     `- Input: a face of ${backbone.size} x ${backbone.size} px, ${channels}, (pixel - ${mean.join(", ")}) * ${scale.join(", ")}.`,
     `- Output: ${backbone.width} numbers; compare two faces by their cosine.`,
+    ...(mirror ? ["- It adds the embedding of the mirror image, weighted by 1 - alpha. Results are without it."] : []),
     "",
     ...about,
     "",

@@ -13,6 +13,7 @@ import {
   peftFiles,
   savePeft,
   saveReference,
+  withMirror,
 } from "../../adapters/index.ts";
 import { alphaKey, type Backbone } from "../../backbones/index.ts";
 import type { Contract, Thresholds } from "../../deploy/index.ts";
@@ -81,6 +82,15 @@ export function planExport(request: ExportRequest): ExportPlan {
     refuse("without 'adapter' the frozen model is written: give 'adapter', or leave out 'as', 'levels' and 'alpha'");
   if (as !== "onnx" && request.for !== undefined) refuse(`'for' is for ONNX files; leave it out with 'as=${as}'`);
   if (as !== "onnx" && request.card !== undefined) refuse(`'card' is for ONNX files; leave it out with 'as=${as}'`);
+  if (request.mirror) {
+    if (as !== "onnx") refuse(`'mirror' is for ONNX files; leave it out with 'as=${as}'`);
+    if (levels !== undefined) refuse("'levels' and 'mirror' cannot go together; leave out one of them");
+    if (alpha === 1) refuse("'mirror' adds nothing at alpha 1; leave it out");
+    if (request.thresholds !== undefined)
+      refuse("'thresholds' were measured without 'mirror': measure those of the new file with `petalface threshold`");
+    const unfit = contracts.find(({ merged }) => merged);
+    if (unfit !== undefined) refuse(`'for=${unfit.name}': its converter takes one plain network; leave out 'mirror'`);
+  }
   if (levels !== undefined) {
     if (alpha !== "quality") refuse("'levels' rounds the computed alpha; leave out 'alpha'");
     refuseLevels(contracts, out);
@@ -115,8 +125,19 @@ async function subjectOf({ model, adapter: run, ...choices }: Settings): Promise
   return { backbone, adapter: await loadAdapter(run, backbone), adapterFolder: run };
 }
 
-const thresholdsOf = ({ thresholds }: Settings, { backbone, adapter, adapterFolder: run }: Subject, to: Surroundings) =>
-  findThresholds({ file: thresholds, run }, backbone, adapter, to);
+/** Thresholds to carry along; none where mirror images change similarities. */
+async function thresholdsOf(
+  { thresholds, mirror }: Settings,
+  { backbone, adapter, adapterFolder: run }: Subject,
+  to: Surroundings,
+): Promise<Thresholds | undefined> {
+  const found = await findThresholds({ file: thresholds, run }, backbone, adapter, to);
+  if (found === undefined || !mirror) return found;
+  to.note(
+    "the run's thresholds are not carried along: mirror images change similarities; measure those of the new file with `petalface threshold`",
+  );
+  return undefined;
+}
 
 /** The adapter of a plan that {@link planExport} refuses without one. */
 function adapterOf({ adapter }: Subject): Adapter {
@@ -151,7 +172,7 @@ export async function writeProduct(
   const model = await subjectOf(settings);
   const { backbone, adapter, adapterFolder: run } = model;
   const thresholds = await thresholdsOf(settings, model, surroundings);
-  const { scoreInput, ...product } = await productOf(backbone, adapter, alpha);
+  const { scoreInput, ...product } = await productOf(settings, backbone, adapter);
   const faces = await openPrecisionFaces(settings, backbone, surroundings);
   const task = { flags: settings, contracts, alpha: adapter === undefined ? null : alpha, adapter };
   const { product: changed, loss } = await inForm(task, { ...product, thresholds }, faces, surroundings);
@@ -159,7 +180,10 @@ export async function writeProduct(
   const [first] = written;
   if (card !== undefined) {
     const names = written.flatMap((each) => each.files.map((file) => basename(file)));
-    await writeFileSafely(card, await modelCard({ backbone, adapter, run, thresholds, files: names }));
+    await writeFileSafely(
+      card,
+      await modelCard({ backbone, adapter, run, thresholds, files: names, mirror: settings.mirror }),
+    );
   }
   const file = {
     file: first?.files[0],
@@ -178,15 +202,21 @@ export async function writeProduct(
 
 /** The graph to deploy of a model with its adapter; of the frozen model where there is none. */
 async function productOf(
+  { alpha, mirror = false }: Settings,
   backbone: Backbone,
   adapter: Adapter | undefined,
-  alpha: ExportAlpha,
 ): Promise<Omit<Product, "thresholds"> & { readonly scoreInput?: string | undefined }> {
   if (adapter === undefined) {
     const metadata = new Map(Object.entries(preprocessingMetadata(backbone.spec)));
-    return { backbone, graph: { ...backbone.graph, outputs: [backbone.output], metadata }, judgement: undefined };
+    const graph = { ...backbone.graph, outputs: [backbone.output], metadata };
+    if (!mirror) return { backbone, graph, judgement: undefined };
+    // As with a merged adapter, every embedding changes.
+    return { backbone, graph: withMirror(graph, 0), judgement: { gate: "single", merged: true } };
   }
-  const graph = await exportedGraph(backbone, adapter, alpha);
+  const plain = await exportedGraph(backbone, adapter, alpha);
+  // An alpha that is judged is the second output, and one that is given the second input.
+  const weighted = typeof alpha === "number" ? alpha : (plain.outputs[1] ?? plain.inputs[1] ?? 0);
+  const graph = mirror ? withMirror(plain, weighted) : plain;
   const { gate, calibration } = adapter.config;
   const scoreInput = graph.inputs.length > 1 && alpha === "quality" ? externalScores(calibration)?.input : undefined;
   const judgement = { gate, merged: graph.metadata.get(alphaKey) === "merged" };

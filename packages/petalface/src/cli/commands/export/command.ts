@@ -24,6 +24,7 @@ interface Flags extends ModelChoices, PrecisionFlags, FormFlags, DataFlags {
   readonly as: "onnx" | (typeof adapterForms)[number];
   readonly thresholds?: string;
   readonly card?: string;
+  readonly mirror?: boolean;
 }
 
 /** `petalface export`: one ONNX file, image -> alpha -> embedding. */
@@ -70,6 +71,10 @@ export function exportCommand(program: Command, context: CliContext): void {
       "alpha rounded to n levels, each a merged network as fast as the frozen one: one file if --out ends in .onnx or --for is given, else a folder",
       parseInteger("--levels", 2, 257),
     )
+    .option(
+      "--mirror",
+      "also embed the mirror image and add it, weighted by 1 - alpha: can be more accurate, and is half as fast",
+    )
     .option("--data <data>", "faces to measure a precision on, and to find int8's ranges", defaultExportFaces)
     .option("--protocol <pairs>", "pairs of these faces to measure on; by default drawn at random")
     .option("--least-cosine <x>", "mean cosine with float32 below which a precision is refused", numeric)
@@ -84,6 +89,7 @@ export function exportCommand(program: Command, context: CliContext): void {
     "export --model fr_feature --adapter runs/first --out face-int8.onnx --precision int8 --data faces",
     "export --model fr_feature --adapter runs/first --out face.onnx --levels 9",
     "export --model fr_feature --adapter runs/first --out levels --levels 9",
+    "export --model fr_feature --adapter runs/first --out face.onnx --mirror",
     "export --model swin.onnx --adapter runs/first --as peft --out peft/first",
   );
 }

@@ -1,0 +1,45 @@
+import { copyGraph, type Graph, GraphBuilder, itemAt, ops } from "onnx-grad";
+import type { EmbeddingModel } from "../backbones/index.ts";
+import { renameValues, withOwnNames } from "./own-names.ts";
+
+/** Metadata of a graph that also embeds mirror images. */
+export const mirrorKey = "petalface.mirror";
+
+/**
+ * The network that also embeds the mirror image x' of each image x: f(x) + (1 - alpha) f(x'). So
+ * faces with alpha 1 keep their embeddings. It computes the network twice, and has its weights
+ * once. The names of inputs and outputs stay.
+ *
+ * @param graph its first input is the image `[N, 3, size, size]`, its first output the embedding
+ * @param alpha value of the graph `[N]`, or one number for all images
+ */
+export function withMirror(graph: Graph, alpha: string | number): Graph {
+  const b = new GraphBuilder(graph);
+  const o = ops(b);
+  const image = itemAt(graph.inputs, 0);
+  const [embedding, ...others] = [itemAt(graph.outputs, 0), ...graph.outputs.slice(1)] as const;
+  const same = [...graph.inputs, ...graph.constants.keys()].map((name) => [name, name] as const);
+  const copied = copyGraph(b, graph, {
+    inputs: new Map([...same, [image, o.flip(image, [3])]]),
+    constants: new Map(same),
+    prefix: "mirror/",
+  });
+  const mirrored = copied.get(embedding) ?? embedding;
+  const weight = typeof alpha === "number" ? 1 - alpha : o.unsqueeze(o.sub(1, alpha), [1]);
+  const sum = o.add(embedding, weight === 1 ? mirrored : o.mul(mirrored, weight));
+  const own = new Map(graph.nodes.map(({ name }) => [name, name]));
+  const built = withOwnNames(b.build([sum, ...others]), own);
+  return {
+    ...renameValues(built, new Map([[sum, embedding]])),
+    metadata: new Map([...graph.metadata, [mirrorKey, "1 - alpha"]]),
+  };
+}
+
+/**
+ * The model that also embeds mirror images ({@link withMirror}); those of all faces where it has no
+ * alpha. It takes twice the time.
+ */
+export const mirroredModel = (model: EmbeddingModel): EmbeddingModel => ({
+  ...model,
+  graph: withMirror(model.graph, model.alpha ?? 0),
+});
