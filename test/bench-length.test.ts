@@ -10,9 +10,9 @@ describe("the share of a gain", () => {
     const [short, long] = [found(1, 1, 0, 0, 1), found(1, 1, 1, 1, 1)];
     expect(shareOfGain({ frozen, short, long }, 3).value).toBe(0.5);
     const same = shareOfGain({ frozen, short: long, long }, 3);
-    expect(same).toEqual({ value: 1, low: 1, high: 1 });
+    expect(same).toMatchObject({ value: 1, low: 1, high: 1 });
     const none = shareOfGain({ frozen, short: frozen, long }, 3);
-    expect(none).toEqual({ value: 0, low: 0, high: 0 });
+    expect(none).toMatchObject({ value: 0, low: 0, high: 0 });
   });
 
   it("has an interval over people", () => {

@@ -1,6 +1,6 @@
 import { trainingOptions } from "petalface/training";
 import { describe, expect, it } from "vitest";
-import { estimate, meanOverSizes } from "../bench/time-to/measure.ts";
+import { meanOverPeople, meanOverSizes } from "../bench/time-to/measure.ts";
 import { costOf, minutesOf, shortestThatReaches } from "../bench/time-to/plan.ts";
 import { targetsAfter } from "../bench/time-to/stream.ts";
 
@@ -50,7 +50,7 @@ describe("time to accuracy", () => {
     };
     const means = meanOverSizes(cosines);
     expect(means.map((value) => value.toFixed(6))).toEqual(["0.300000", "0.500000", "0.700000"]);
-    const { value, low, high } = estimate(means, cosines.people);
+    const { value, low, high } = meanOverPeople(means, cosines.people);
     expect(value).toBeCloseTo(0.5, 12);
     // Two people: a resample is one of them twice (0.4 or 0.7), or both.
     expect([low, high].map((each) => each.toFixed(6))).toEqual(["0.400000", "0.700000"]);

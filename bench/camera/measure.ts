@@ -1,6 +1,5 @@
-import { bootstrap } from "petalface/evaluation";
+import { bootstrap, type Estimate, estimate } from "petalface/evaluation";
 import { type CopyWeight, copyWeights, type EnrolledFaces, normaliseRows } from "petalface/matching";
-import { quantile } from "petalface/quality";
 
 /** Embedded probes: row i is of the person in the gallery's row `person[i]`. */
 export interface Probes {
@@ -9,19 +8,12 @@ export interface Probes {
   readonly alpha: Float32Array | undefined;
 }
 
-/** A rate with its 95 % interval (bootstrap over people). */
-export interface Rate {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-}
-
 /** What a set of probes reaches against a gallery of one template a person. */
 export interface Found {
   /** Share of the probes whose person has the highest score. */
-  readonly rank1: Rate;
+  readonly rank1: Estimate;
   /** Share of the genuine scores above the score that 1 % of the impostor scores exceed. */
-  readonly tar: Rate;
+  readonly tar: Estimate;
 }
 
 /** Largest share of false accepts. */
@@ -84,8 +76,6 @@ export function rate(scores: Float32Array, person: Int32Array, people: number, r
     });
     return [right / weight, accepted / weight];
   });
-  const [rank1, tar] = rows.map(([value = Number.NaN, ...draws]): Rate => {
-    return { value, low: quantile(draws, 0.025), high: quantile(draws, 0.975) };
-  });
+  const [rank1, tar] = rows.map(estimate);
   return { rank1, tar };
 }

@@ -1,5 +1,6 @@
 import { percent } from "petalface/evaluation";
 import type { CopyWeight } from "petalface/matching";
+import { plusMinus } from "../skeleton/intervals.ts";
 import { table, whole } from "../skeleton/page.ts";
 import type { Found } from "./measure.ts";
 import { kinds, people, plainSides, probePhotos } from "./plan.ts";
@@ -41,9 +42,6 @@ same camera's crops of other people (docs/training.md), so each column is anothe
 
 const columns = [...kinds, ...plainSides.map(String), "sharp"];
 
-const ofRate = ({ value, low, high }: Found["rank1"]): string =>
-  `${percent(value, 1)} ± ${percent((high - low) / 2, 1)}`;
-
 /** The body of the page. */
 export function renderCameras(rows: readonly Row[], shown: Shown, tune: boolean): string {
   const titled = (row: Row): string[] => [row.model, row.name, row.images === undefined ? "-" : whole(row.images)];
@@ -54,7 +52,7 @@ export function renderCameras(rows: readonly Row[], shown: Shown, tune: boolean)
         String(weight),
         ...columns.map((column) => {
           const found = row.by.get(column)?.found.get(weight);
-          return found === undefined ? "-" : ofRate(pick(found));
+          return found === undefined ? "-" : plusMinus(pick(found));
         }),
       ]),
     );

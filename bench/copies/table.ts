@@ -1,6 +1,7 @@
 import { type EvaluationResult, measureKey, percent } from "petalface/evaluation";
 import type { CopyWeight } from "petalface/matching";
 import { testPixels } from "../faces/plan.ts";
+import { plusMinus } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 
 /** A model measured with copies at one weight. */
@@ -28,7 +29,7 @@ function cell({ result }: Row, kind: "rank1" | "accuracy" | "tar", where: string
   const key = measureKey(kind, named(where), kind === "tar" ? { far: 0.001 } : {});
   const found = result.measures.find((measure) => measure.key === key);
   if (found === undefined) return "-";
-  return `${percent(found.value, 1)}${interval ? ` ± ${percent((found.high - found.low) / 2, 1)}` : ""}`;
+  return interval ? plusMinus(found) : percent(found.value, 1);
 }
 
 /** The cosine that a share of the impostor pairs of a condition exceeds. */

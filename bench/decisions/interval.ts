@@ -1,13 +1,7 @@
+import type { Interval } from "../skeleton/intervals.ts";
 import { drawer } from "../skeleton/statistics.ts";
 
 const resamples = 200;
-
-/** An estimate with its 95 % interval. */
-export interface Estimate {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-}
 
 /**
  * Estimates with their 95 % percentile intervals from a bootstrap over people.
@@ -18,7 +12,7 @@ export interface Estimate {
 export function withIntervals<T>(
   groups: readonly T[],
   measure: (chosen: readonly T[]) => readonly number[],
-): Estimate[] {
+): Interval[] {
   const draw = drawer(groups.length);
   const drawn = Array.from({ length: resamples }, () =>
     measure(groups.map(() => groups[Math.floor(draw() * groups.length)])),
@@ -33,9 +27,5 @@ export function withIntervals<T>(
 }
 
 /** The same for one value. */
-export const withInterval = <T>(groups: readonly T[], measure: (chosen: readonly T[]) => number): Estimate =>
+export const withInterval = <T>(groups: readonly T[], measure: (chosen: readonly T[]) => number): Interval =>
   withIntervals(groups, (chosen) => [measure(chosen)])[0];
-
-/** In per cent: `67.1 [62.5, 71.5]`. */
-export const percent = ({ value, low, high }: Estimate): string =>
-  `${(100 * value).toFixed(1)} [${(100 * low).toFixed(1)}, ${(100 * high).toFixed(1)}]`;

@@ -6,10 +6,11 @@ import {
   type ThresholdTable,
   thresholdAt,
 } from "petalface/gallery";
+import { type Interval, withEnds } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 import type { Describing, View } from "./describe.ts";
 import type { Person } from "./faces.ts";
-import { type Estimate, percent, withIntervals } from "./interval.ts";
+import { withIntervals } from "./interval.ts";
 import { enrolled, nearest } from "./search.ts";
 
 /** Sides in pixels of the searched faces; undefined: as they are. */
@@ -142,7 +143,7 @@ function atEachSide(searches: readonly Searches[]): string {
       });
       return [mates.filter(({ right }) => right).length / mates.length, ...dir];
     });
-    return [nameOf(side), ...cells.map(percent)];
+    return [nameOf(side), ...cells.map((cell) => withEnds(cell))];
   });
   return `All searches of one resolution:\n\n${table(
     ["searched faces", "rank-1", ...rates.map((rate) => `DIR at FPIR ${100 * rate} %`)],
@@ -170,7 +171,7 @@ function rulesFor(searches: readonly Searches[], rate: number) {
 const columns = ["all" as const, ...sides];
 
 /** DIR by two rules for the threshold, and the difference; one list of columns each. */
-function compareRules(searches: readonly Searches[], rate: number): Estimate[][] {
+function compareRules(searches: readonly Searches[], rate: number): Interval[][] {
   const cells = withIntervals(searches, (chosen) => {
     const rules = rulesFor(chosen, rate);
     const mates = seenBy(chosen, false);
@@ -192,9 +193,9 @@ function mixedTable(searches: readonly Searches[]): string {
   const compared = rates.map((rate) => ({ rate, rules: compareRules(searches, rate) }));
   const names = ["one threshold", "by quality", "difference"];
   const rows = compared.flatMap(({ rate, rules }) =>
-    rules.map((cells, rule) => [`${100 * rate} %, ${names[rule]}`, ...cells.map(percent)]),
+    rules.map((cells, rule) => [`${100 * rate} %, ${names[rule]}`, ...cells.map((cell) => withEnds(cell))]),
   );
-  const columnsOf = (cells: readonly Estimate[], is: (cell: Estimate) => boolean): string =>
+  const columnsOf = (cells: readonly Interval[], is: (cell: Interval) => boolean): string =>
     columns
       .filter((_, at) => is(cells[at]))
       .map((side) => (side === "all" ? "all together" : nameOf(side)))
@@ -228,7 +229,7 @@ function onTheGallery(searches: readonly Searches[], tables: readonly ThresholdT
           ),
         ),
       );
-      return [`${100 * (found.rate ?? Number.NaN)} %`, nameOf(side), ...cells.map(percent)];
+      return [`${100 * (found.rate ?? Number.NaN)} %`, nameOf(side), ...cells.map((cell) => withEnds(cell))];
     });
   });
   return `Thresholds that \`gallery search\` estimates on the enrolled people alone:\n\n${table(

@@ -7,10 +7,10 @@ import {
   openSearcher,
 } from "petalface/gallery";
 import { shareInterval } from "petalface/matching";
+import { withEnds } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 import type { Describing } from "./describe.ts";
 import type { Person } from "./faces.ts";
-import { percent } from "./interval.ts";
 import { enrolled } from "./search.ts";
 import { frameOf } from "./tracks.ts";
 
@@ -53,7 +53,7 @@ export async function rateTable(
     const cells = accepted.map((rate) => {
       const hits = rates.filter((own) => own <= rate).length;
       const [low, high] = shareInterval(hits, rates.length);
-      return percent({ value: hits / rates.length, low, high });
+      return withEnds({ value: hits / rates.length, low, high });
     });
     rows.push([side === undefined ? "sharp, 1 photo" : `${side} px, ${frames} frames of a photo`, ...cells]);
   }

@@ -1,8 +1,9 @@
 import { templateRules } from "petalface/gallery";
+import { withEnds } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 import type { Describing } from "./describe.ts";
 import type { Person } from "./faces.ts";
-import { percent, withInterval } from "./interval.ts";
+import { withInterval } from "./interval.ts";
 import { enrolled, nearest } from "./search.ts";
 
 const enrolledPhotos = 3;
@@ -55,7 +56,7 @@ export async function templateTable(
             hits.set(place, [...(hits.get(place) ?? []), found[at]?.[0]?.person === place]);
           });
           cells.push(
-            percent(
+            withEnds(
               withInterval([...hits.values()], (chosen) => {
                 const all = chosen.flat();
                 return all.filter((hit) => hit).length / all.length;

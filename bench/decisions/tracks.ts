@@ -1,11 +1,12 @@
 import { itemAt } from "onnx-grad";
 import { type Candidate, type FaceEmbedding, joinTrack, type PersonSearcher } from "petalface/gallery";
 import { addScaled, normaliseRows } from "petalface/matching";
+import { withEnds } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 import { mean, spread } from "../skeleton/statistics.ts";
 import type { Describing, View } from "./describe.ts";
 import type { Person } from "./faces.ts";
-import { percent, withInterval } from "./interval.ts";
+import { withInterval } from "./interval.ts";
 import { enrolled, openPeople } from "./search.ts";
 
 const lengths = [1, 3, 9] as const;
@@ -128,7 +129,7 @@ export async function trackTable(
             const hit = (await rule(searcher, framesOf(track, length))) === place;
             hits.set(place, [...(hits.get(place) ?? []), hit]);
           }
-          cells.push(percent(withInterval([...hits.values()], (chosen) => mean(chosen.flat().map(Number)))));
+          cells.push(withEnds(withInterval([...hits.values()], (chosen) => mean(chosen.flat().map(Number)))));
         }
         rows.push([`${side} px, ${kind} (${tracks.length})`, name, ...cells]);
       }

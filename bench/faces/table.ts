@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { itemAt } from "onnx-grad";
 import { type Comparison, compareMethods, correctForMany, type EvaluationResult, percent } from "petalface/evaluation";
+import { plusMinus, withEnds } from "../skeleton/intervals.ts";
 import { table, whole } from "../skeleton/page.ts";
 import { mean } from "../skeleton/statistics.ts";
 import { testPixels } from "./plan.ts";
@@ -116,7 +117,7 @@ export function seedCell(results: readonly EvaluationResult[], key: string, digi
   if (one === undefined) return "-";
   const [least, most] = [percent(Math.min(...values), digits), percent(Math.max(...values), digits)];
   const spread = values.length > 1 ? ` [${least}-${most}]` : "";
-  return `${percent(mean(values))} ± ${percent((one.high - one.low) / 2, digits)}${spread}`;
+  return `${plusMinus({ ...one, value: mean(values) }, 2, digits)}${spread}`;
 }
 
 const compareIdentical = (frozen: Cell, cell: Cell): number => {
@@ -165,6 +166,5 @@ export function differenceCell(
 ): string {
   const found = comparison.differences.find((candidate) => candidate.key === key);
   if (found === undefined) return "-";
-  const interval = `[${percent(found.low, digits)}, ${percent(found.high, digits)}]`;
-  return `${percent(found.value)} ${interval}${found[p] < 0.05 ? " *" : ""}`;
+  return `${withEnds(found, 2, digits)}${found[p] < 0.05 ? " *" : ""}`;
 }

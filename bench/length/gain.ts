@@ -1,6 +1,5 @@
 import { itemAt } from "onnx-grad";
-import { bootstrap, type EvaluationResult } from "petalface/evaluation";
-import { quantile } from "petalface/quality";
+import { bootstrap, type Estimate, type EvaluationResult, estimate } from "petalface/evaluation";
 
 /** Whose probes were found first, one entry a probe. */
 export interface Found {
@@ -8,13 +7,6 @@ export interface Found {
   readonly person: ArrayLike<number>;
   /** 1 where no other person stands before its own. */
   readonly first: ArrayLike<number>;
-}
-
-/** A share with its 95 % interval (bootstrap over people). */
-export interface Share {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
 }
 
 /**
@@ -39,7 +31,7 @@ export function shareOfGain(
   { frozen, short, long }: { readonly frozen: Found; readonly short: Found; readonly long: Found },
   people: number,
   resamples = 1000,
-): Share {
+): Estimate {
   const [row = new Float64Array(1)] = bootstrap(people, { resamples, seed: 1 }, (drawn) => {
     let [reached, whole] = [0, 0];
     for (let probe = 0; probe < frozen.person.length; probe++) {
@@ -50,6 +42,5 @@ export function shareOfGain(
     }
     return [reached / whole];
   });
-  const draws = row.subarray(1);
-  return { value: itemAt(row, 0), low: quantile(draws, 0.025), high: quantile(draws, 0.975) };
+  return estimate(row);
 }

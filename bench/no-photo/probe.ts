@@ -5,9 +5,9 @@
 import { itemAt } from "onnx-grad";
 import type { EmbeddingModel } from "petalface/backbones";
 import { type FaceData, openData, subset } from "petalface/data";
-import { percent } from "petalface/evaluation";
 import { type Degradation, type ImageRequest, parseDegradation } from "petalface/images";
 import { type FaceRows, openFaceRows } from "../skeleton/faces.ts";
+import { plusMinus } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 import { drawer, mean } from "../skeleton/statistics.ts";
 import { writeFaces } from "./faces.ts";
@@ -149,7 +149,7 @@ function scores(
     const own = cosines.map((line, at) => itemAt(line, at));
     const rank1 = mean(cosines.map((line, at) => (line.every((value) => value <= itemAt(own, at)) ? 1 : 0)));
     const half = 1.96 * Math.sqrt((rank1 * (1 - rank1)) / mapped.length);
-    return [mean(own).toFixed(3), `${percent(rank1, 1)} ± ${percent(half, 1)}`];
+    return [mean(own).toFixed(3), plusMinus({ value: rank1, low: rank1 - half, high: rank1 + half })];
   });
 }
 

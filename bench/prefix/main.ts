@@ -4,11 +4,10 @@
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { percent } from "petalface/evaluation";
 import { shrinkingRecipe, type TrainingChoices } from "petalface/training";
 import { choiceFolds } from "../faces/plan.ts";
 import { type Job, type JobResult, runJob } from "../faces/run.ts";
-import { type Group, renderDifferences } from "../faces/table.ts";
+import { type Group, renderDifferences, seedCell } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { usage } from "../skeleton/measured.ts";
 import { table, whole } from "../skeleton/page.ts";
@@ -120,9 +119,6 @@ function describe(name: string, { result, trained }: JobResult, started: number,
     seconds === 0 ? "-" : seconds.toFixed(0),
     rate(steps, 0, 0.15),
     rate(steps, 0.75, 1),
-    ...columns.map(([, key]) => {
-      const measure = result.measures.find((each) => each.key === key);
-      return measure === undefined ? "-" : `${percent(measure.value)} ± ${percent((measure.high - measure.low) / 2)}`;
-    }),
+    ...columns.map(([, key]) => seedCell([result], key, 2)),
   ];
 }

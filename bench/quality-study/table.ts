@@ -1,5 +1,6 @@
-import { compareMethods, type EvaluationResult, type Measure, percent } from "petalface/evaluation";
+import { compareMethods, type EvaluationResult, percent } from "petalface/evaluation";
 import { columns, differenceCell, seedCell } from "../faces/table.ts";
+import { withEnds } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 import type { AlphaStudy } from "./alpha.ts";
 import { type Cell, incumbent, rule, verdict } from "./verdict.ts";
@@ -8,8 +9,6 @@ type Result = (cell: Cell) => EvaluationResult | undefined;
 
 const titles = columns.map(([title]) => title);
 const points = (value: number): string => (100 * value).toFixed(2);
-const interval = ({ value, low, high }: Pick<Measure, "value" | "low" | "high">): string =>
-  `${points(value)} [${points(low)}, ${points(high)}]`;
 
 /**
  * Markdown of the study: accuracy by measure on photos and on synthetic people, differences from
@@ -85,7 +84,7 @@ function renderVerdict(cells: readonly Cell[]): string {
   const rows = standings.map(({ measure, mean: own, difference, p, seeds: each, sharp }) =>
     measure === incumbent
       ? [measure, percent(own), "", "", ...each.map(() => ""), ""]
-      : [measure, percent(own), interval(difference), p.toFixed(3), ...each.map(points), interval(sharp)],
+      : [measure, percent(own), withEnds(difference, 2), p.toFixed(3), ...each.map(points), withEnds(sharp, 2)],
   );
   const head = ["measure", "mean", `minus ${incumbent}`, "p, corrected", ...seeds.map((seed) => `seed ${seed}`), "HR"];
   return `${table(head, rows)}\n\nWinner on seeds ${seeds.join(", ")}: **${winner}**.`;

@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
 import { type EmbeddingModel, openBackbone } from "petalface/backbones";
-import { bootstrap } from "petalface/evaluation";
+import { bootstrap, type Estimate, estimate } from "petalface/evaluation";
 import { normaliseRows } from "petalface/matching";
-import { quantile } from "petalface/quality";
 import { testPixels } from "../faces/plan.ts";
 import { recipeOf } from "../faces/recipe.ts";
 import { facesOfFolds, type Job } from "../faces/run.ts";
@@ -18,13 +17,6 @@ export interface Cosines {
   readonly values: readonly (readonly number[])[];
   /** Person of each face, from 0. */
   readonly people: readonly number[];
-}
-
-/** A mean with its 95 % interval (bootstrap over people). */
-export interface Estimate {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
 }
 
 /**
@@ -76,7 +68,7 @@ export const meanOverSizes = ({ values }: Cosines): number[] =>
   (values[0] ?? []).map((_, face) => values.reduce((sum, row) => sum + itemAt(row, face), 0) / values.length);
 
 /** The mean of some values of faces, with its interval over people. */
-export function estimate(values: readonly number[], people: readonly number[], resamples = 1000): Estimate {
+export function meanOverPeople(values: readonly number[], people: readonly number[], resamples = 1000): Estimate {
   const count = Math.max(...people) + 1;
   const [row = new Float64Array(1)] = bootstrap(count, { resamples, seed: 1 }, (drawn) => {
     let [sum, weight] = [0, 0];
@@ -87,6 +79,5 @@ export function estimate(values: readonly number[], people: readonly number[], r
     });
     return [sum / weight];
   });
-  const draws = row.subarray(1);
-  return { value: itemAt(row, 0), low: quantile(draws, 0.025), high: quantile(draws, 0.975) };
+  return estimate(row);
 }

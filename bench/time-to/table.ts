@@ -2,7 +2,7 @@ import type { EvaluationResult } from "petalface/evaluation";
 import { type Cell, renderDifferences, seedCell } from "../faces/table.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";
 import { median, range } from "../skeleton/statistics.ts";
-import { type Cosines, estimate, meanOverSizes } from "./measure.ts";
+import { type Cosines, meanOverPeople, meanOverSizes } from "./measure.ts";
 import { type Cost, costOf, minutesOf, type Point, shortestThatReaches } from "./plan.ts";
 import { rowNames, type Speed } from "./speed.ts";
 
@@ -106,7 +106,7 @@ const printMinutes = (value: number | undefined): string => (value === undefined
 function renderValues(reached: readonly Reached[], minutes: Minutes): string {
   const rows = reached.map((found) => {
     const { cosines, cell } = found;
-    const { value, low, high } = estimate(meanOverSizes(cosines), cosines.people);
+    const { value, low, high } = meanOverPeople(meanOverSizes(cosines), cosines.people);
     const results = [cell.done.result];
     return [
       found.name,
@@ -154,7 +154,7 @@ function renderAgainst(at: Reached, reached: readonly Reached[]): string {
   const others = reached.filter(({ name }) => name !== "reference" && name !== "frozen");
   const rows = others.map((found) => {
     const differences = meanOverSizes(found.cosines).map((value, face) => value - (base[face] ?? Number.NaN));
-    const { value, low, high } = estimate(differences, found.cosines.people);
+    const { value, low, high } = meanOverPeople(differences, found.cosines.people);
     return [label(found), `${value.toFixed(4)} [${low.toFixed(4)}, ${high.toFixed(4)}]`];
   });
   const groups = reached.map((found) => ({ name: label(found), cells: [found.cell] }));
