@@ -4,8 +4,9 @@ import { drawLeaves } from "../bench/no-photo/leaves.ts";
 import { openMixer } from "../bench/no-photo/mixed.ts";
 import { side, spaceSide } from "../bench/no-photo/plan.ts";
 import { fitMap } from "../bench/no-photo/probe.ts";
-import { cholesky, forward, openProjection, solve } from "../bench/no-photo/projection.ts";
+import { openProjection } from "../bench/no-photo/projection.ts";
 import { drawTexture, fitTexture, normal } from "../bench/no-photo/texture.ts";
+import { cholesky, forward, solve } from "../bench/skeleton/linear.ts";
 import { drawer, mean } from "../bench/skeleton/statistics.ts";
 
 test("a matrix is the product of its triangle and the transpose", () => {

@@ -6,6 +6,7 @@ import { openBackbone } from "petalface/backbones";
 import { normaliseRows } from "petalface/matching";
 import { petalface } from "../skeleton/children.ts";
 import { openFaceRows, requestsOf } from "../skeleton/faces.ts";
+import { dot } from "../skeleton/linear.ts";
 import { lfw, modelFile } from "../skeleton/shared.ts";
 import { mean, sum } from "../skeleton/statistics.ts";
 import { photoFolder, readSample } from "./sample.ts";
@@ -79,9 +80,6 @@ async function embed(files: readonly string[]): Promise<Float32Array[]> {
   const units = normaliseRows((await faces.embed(requestsOf(files))).rows, width);
   return files.map((_, at) => units.subarray(at * width, (at + 1) * width));
 }
-
-const dot = (one: Float32Array, other: Float32Array): number =>
-  one.reduce((sum, value, at) => sum + value * itemAt(other, at), 0);
 
 function bestThreshold(pairs: readonly { readonly same: boolean; readonly score: number }[]): number {
   const accuracy = (threshold: number): number => pairs.filter(({ same, score }) => score >= threshold === same).length;

@@ -11,6 +11,7 @@ import { type CopyWeight, normaliseRows } from "petalface/matching";
 import { judgedModel, photoCalibration } from "petalface/quality";
 import { readRun, type TrainingChoices } from "petalface/training";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { dot } from "../skeleton/linear.ts";
 import { modelFile } from "../skeleton/shared.ts";
 import { ceilingData } from "./ceiling.ts";
 import { centredOn, type Embedded, embedShown, galleryOf } from "./embed.ts";
@@ -114,7 +115,7 @@ function measured(embedded: Embedded, probes: Probes, sharp: Float32Array, peopl
     ]),
   );
   const units = normaliseRows(probes.rows, gallery.width, "probe");
-  const cosine = units.reduce((sum, value, at) => sum + value * sharp[at], 0) / probes.person.length;
+  const cosine = dot(units, sharp) / probes.person.length;
   const { alpha } = probes;
   return { found, cosine, alpha: { above: share(alpha, (a) => a > 0.5), below: share(alpha, (a) => a < 1) } };
 }

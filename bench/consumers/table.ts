@@ -1,3 +1,6 @@
+import { normaliseRows } from "petalface/matching";
+import { dot } from "../skeleton/linear.ts";
+
 /** Cosine with petalface's own embedding that every face must reach. */
 const leastCosine = 0.9999;
 /**
@@ -57,10 +60,11 @@ export function rowOf(
   if (known !== undefined) return { ...row, error: known, passes: undefined };
   if (typeof adapted === "string") return { ...row, error: adapted, passes: false };
   if (typeof frozen === "string") return { ...row, error: frozen, passes: false };
-  const [there, before] = [unit(adapted, width), unit(frozen, width)];
+  const [there, before] = [normaliseRows(adapted, width), normaliseRows(frozen, width)];
   const cosines = (to: Embedded): number[] => {
-    const here = unit(to.data, width);
-    return Array.from(exact.alpha, (_, face) => dot(there, here, face * width, width));
+    const here = normaliseRows(to.data, width);
+    const row = (all: Float32Array, face: number) => all.subarray(face * width, (face + 1) * width);
+    return Array.from(exact.alpha, (_, face) => dot(row(there, face), row(here, face)));
   };
   const isSharp = (face: number): boolean => exact.alpha[face] === 1;
   const least = (all: readonly number[], wanted: boolean): number =>
@@ -78,24 +82,6 @@ export function rowOf(
     passes: row.consumer === ownPrecision ? undefined : passes,
     ...(own !== exact && { rounded: least(cosines(exact), false) }),
   };
-}
-
-function unit(data: Float32Array, width: number): Float32Array {
-  const out = data.slice();
-  for (let start = 0; start < out.length; start += width) {
-    const row = out.subarray(start, start + width);
-    const length = Math.hypot(...row);
-    row.forEach((value, i) => {
-      row[i] = value / length;
-    });
-  }
-  return out;
-}
-
-function dot(a: Float32Array, b: Float32Array, start: number, width: number): number {
-  let sum = 0;
-  for (let i = start; i < start + width; i++) sum += a[i] * b[i];
-  return sum;
 }
 
 /** What the page says above its table. */

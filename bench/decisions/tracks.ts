@@ -2,6 +2,7 @@ import { itemAt } from "onnx-grad";
 import { type Candidate, type FaceEmbedding, joinTrack, type PersonSearcher } from "petalface/gallery";
 import { addScaled, normaliseRows } from "petalface/matching";
 import { withEnds } from "../skeleton/intervals.ts";
+import { dot } from "../skeleton/linear.ts";
 import { table } from "../skeleton/page.ts";
 import { mean, spread } from "../skeleton/statistics.ts";
 import type { Describing, View } from "./describe.ts";
@@ -92,10 +93,8 @@ function tracksOf(people: readonly Person[], kind: "the same photo" | "different
 }
 
 /** Cosine of two embeddings. */
-function cosineOf(one: Float32Array, other: Float32Array): number {
-  const [a, b] = [normaliseRows(one, one.length), normaliseRows(other, other.length)];
-  return a.reduce((sum, value, at) => sum + value * (b[at] ?? 0), 0);
-}
+const cosineOf = (one: Float32Array, other: Float32Array): number =>
+  dot(normaliseRows(one, one.length), normaliseRows(other, other.length));
 
 /** Rank-1 of tracks of several frames among people with one photo each. */
 export async function trackTable(
@@ -157,17 +156,9 @@ function likeness(described: Frames, sharp: Frames, tracks: number): string[] {
     return error;
   });
   const units = described.map(({ vector }) => vector);
-  const within = (of: readonly Float32Array[]): number =>
-    mean(
-      Array.from({ length: tracks }, (_, track) =>
-        cosineOf(of[track * longest] ?? new Float32Array(), of[track * longest + 1] ?? new Float32Array()),
-      ),
-    );
-  const between = (of: readonly Float32Array[]): number =>
-    mean(
-      Array.from({ length: tracks - 2 }, (_, track) =>
-        cosineOf(of[track * longest] ?? new Float32Array(), of[(track + 2) * longest] ?? new Float32Array()),
-      ),
-    );
+  const meanCosine = (of: readonly Float32Array[], pairs: number, apart: number): number =>
+    mean(Array.from({ length: pairs }, (_, track) => cosineOf(of[track * longest], of[track * longest + apart])));
+  const within = (of: readonly Float32Array[]) => meanCosine(of, tracks, 1);
+  const between = (of: readonly Float32Array[]) => meanCosine(of, tracks - 2, 2 * longest);
   return [within(errors), between(errors), within(units), between(units)].map((value) => value.toFixed(2));
 }

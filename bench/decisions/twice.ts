@@ -1,4 +1,4 @@
-import { median } from "../skeleton/statistics.ts";
+import { mean, median } from "../skeleton/statistics.ts";
 import type { Describing } from "./describe.ts";
 import type { Person } from "./faces.ts";
 import { enrolled, nearest } from "./search.ts";
@@ -34,9 +34,8 @@ export async function findTwice(
   const of = (person: number, isOwn: boolean): number[] =>
     (again[person] ?? []).filter((each) => (each.person === person) === isOwn).map(({ cosine }) => cosine);
   const ownCosine = median(mates.flatMap((_, person) => of(person, true)));
-  const strange = mates.flatMap((_, person) => of(person, false));
-  const mean = strange.reduce((sum, cosine) => sum + cosine, 0) / strange.length;
-  const level = mean + share * (ownCosine - mean);
+  const strange = mean(mates.flatMap((_, person) => of(person, false)));
+  const level = strange + share * (ownCosine - strange);
   const best = await nearest(gallery, "best", await describe(strangers, 0));
   const found = strangers.flatMap(({ name }, at): Twice[] => {
     const [first] = best[at] ?? [];

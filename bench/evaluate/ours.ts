@@ -1,10 +1,9 @@
 /** One task of petalface in a process of its own. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { itemAt } from "onnx-grad";
 import { openEmbeddingFile } from "petalface/embeddings";
 import { summariseOutcomes, thinComparisons } from "petalface/evaluation";
-import { cmc, identify, openMatcher, poolTemplates, scorePairs, tarAtFar } from "petalface/matching";
+import { cmc, identify, normaliseRows, openMatcher, poolTemplates, scorePairs, tarAtFar } from "petalface/matching";
 import { fars, ijbc, ranks, width } from "./sizes.ts";
 
 /** Ends a part of the work. */
@@ -32,17 +31,6 @@ const integers = async (folder: string, name: string): Promise<Int32Array> => {
   const bytes = await readFile(join(folder, name));
   return new Int32Array(new Uint8Array(bytes.subarray(10 + bytes.readUInt16LE(8))).buffer);
 };
-
-/** Scales rows to unit length in place. */
-function normalise(data: Float32Array): Float32Array {
-  for (let start = 0; start < data.length; start += width) {
-    let squares = 0;
-    for (let i = start; i < start + width; i++) squares += itemAt(data, i) ** 2;
-    const scale = 1 / Math.sqrt(squares);
-    for (let i = start; i < start + width; i++) data[i] = itemAt(data, i) * scale;
-  }
-  return data;
-}
 
 async function verification(folder: string, lap: Lap): Promise<Record<string, number>> {
   const [template, media] = [await integers(folder, "template.npy"), await integers(folder, "media.npy")];
@@ -99,7 +87,7 @@ async function identification(folder: string, lap: Lap): Promise<Record<string, 
     const file = await openEmbeddingFile(join(folder, name));
     const data = await file.read(0, file.count);
     await file.close();
-    return normalise(data);
+    return normaliseRows(data, width);
   };
   const [probes, gallery] = [await load("probes.npy"), await load("gallery.npy")];
   lap("load");

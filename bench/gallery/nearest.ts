@@ -1,4 +1,4 @@
-import { createTopK, openMatcher, type RowSource, scanBlocks } from "petalface/matching";
+import { createTopK, normaliseRows, openMatcher, type RowSource, scanBlocks } from "petalface/matching";
 import { facesEach, openDrawer, probeKinds, width } from "./data.ts";
 
 /** Who is nearest to each probe by the mean of a person's faces, compared with everybody. */
@@ -46,11 +46,5 @@ function meansOf(faces: Float32Array, people: number): Float32Array {
     const face = Math.floor(at / width);
     out[Math.floor(face / facesEach) * width + (at % width)] += faces[at];
   }
-  for (let person = 0; person < people; person++) {
-    let square = 0;
-    for (let at = person * width; at < (person + 1) * width; at++) square += out[at] ** 2;
-    const scale = 1 / Math.sqrt(square);
-    for (let at = person * width; at < (person + 1) * width; at++) out[at] *= scale;
-  }
-  return out;
+  return normaliseRows(out, width);
 }

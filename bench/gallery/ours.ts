@@ -10,7 +10,7 @@ import {
   type PersonSearcher,
   type TemplateRule,
 } from "petalface/gallery";
-import { median } from "../skeleton/statistics.ts";
+import { median, sum } from "../skeleton/statistics.ts";
 import { facesEach, openDrawer, probeKinds, width } from "./data.ts";
 import type { Contender } from "./table.ts";
 
@@ -137,8 +137,7 @@ export async function index({ folder, count }: OursJob): Promise<Built> {
   const seconds = (performance.now() - begin) / 1000;
   const sizeOf = async (start: string): Promise<number> => {
     const names = (await readdir(folder)).filter((name) => name.startsWith(start));
-    const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
-    return sizes.reduce((sum, size) => sum + size, 0);
+    return sum(await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size)));
   };
   const bytes = await sizeOf("gallery.db.index-");
   const memory = 1024 * process.resourceUsage().maxRSS;

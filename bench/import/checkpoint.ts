@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sizeOf } from "onnx-grad";
 import { openCheckpoint, writeFloat32, writeTorchCheckpoint } from "petalface/checkpoints";
 import { shared } from "../skeleton/shared.ts";
 import { drawer } from "../skeleton/statistics.ts";
@@ -22,8 +23,6 @@ const scales: Readonly<Record<string, (fanIn: number) => readonly [middle: numbe
   table: () => [0, 0.05],
   prelu: () => [0.25, 0.05],
 };
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, side) => product * side, 1);
 
 /**
  * Writes a full-size network with drawn weights, as PyTorch's zip and as safetensors. Needs the

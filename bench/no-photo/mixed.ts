@@ -1,6 +1,7 @@
 import { itemAt } from "onnx-grad";
+import { cholesky, dot, forward } from "../skeleton/linear.ts";
+import { mean as meanOf } from "../skeleton/statistics.ts";
 import { type MixedKind, splicedAt } from "./plan.ts";
-import { cholesky, forward } from "./projection.ts";
 import { normal } from "./texture.ts";
 
 /** Coefficients of a face of one kind: of one photo, of another, or of what is drawn. */
@@ -15,7 +16,7 @@ export async function openMixer(count: number, coefficientsOf: (at: number) => P
   /** How far a photo is from the mean in standard deviations, root mean square. */
   const contrasts = all.map((_, at) => {
     const whitened = forward(factor, off(at));
-    return Math.sqrt(whitened.reduce((sum, value) => sum + value * value, 0) / whitened.length);
+    return Math.sqrt(dot(whitened, whitened) / whitened.length);
   });
   return (kind, one, other, uniform) => {
     switch (kind) {
@@ -27,9 +28,7 @@ export async function openMixer(count: number, coefficientsOf: (at: number) => P
       case "drawn, photos' contrast": {
         const scale = kind === "drawn, photos' contrast" ? itemAt(contrasts, other) : 1;
         const noise = mean.map(() => scale * normal(uniform));
-        return mean.map((value, i) =>
-          itemAt(factor, i).reduce((sum, weight, k) => sum + weight * itemAt(noise, k), value),
-        );
+        return mean.map((value, i) => value + dot(factor[i], noise));
       }
     }
   };
@@ -38,7 +37,7 @@ export async function openMixer(count: number, coefficientsOf: (at: number) => P
 /** Mean, and the lower triangle L of the covariance L x transpose(L). */
 function momentsOf(all: readonly (readonly number[])[]): { mean: number[]; factor: number[][] } {
   const rank = itemAt(all, 0).length;
-  const mean = Array.from({ length: rank }, (_, i) => all.reduce((sum, row) => sum + itemAt(row, i), 0) / all.length);
+  const mean = Array.from({ length: rank }, (_, i) => meanOf(all.map((row) => row[i])));
   const covariance = mean.map(() => new Float64Array(rank));
   for (const row of all) {
     const off = Float64Array.from(row, (value, i) => value - itemAt(mean, i));

@@ -8,11 +8,11 @@ import { type FaceData, openData, subset } from "petalface/data";
 import { type Degradation, type ImageRequest, parseDegradation } from "petalface/images";
 import { type FaceRows, openFaceRows } from "../skeleton/faces.ts";
 import { plusMinus } from "../skeleton/intervals.ts";
+import { cholesky, dot, solve } from "../skeleton/linear.ts";
 import { table } from "../skeleton/page.ts";
 import { drawer, mean } from "../skeleton/statistics.ts";
 import { writeFaces } from "./faces.ts";
 import { allKinds, type Kind } from "./plan.ts";
-import { cholesky, solve } from "./projection.ts";
 
 /** Low resolutions that the map is fitted for, each as likely. */
 const fittedPixels = [8, 10, 12, 14, 16, 20, 24] as const;
@@ -135,7 +135,7 @@ export function fitMap(inputs: readonly Row[], targets: readonly Row[]): (input:
   );
   return (input) => {
     const row = scaled(input);
-    return Float64Array.from(map, (weights) => weights.reduce((sum, weight, i) => sum + weight * itemAt(row, i), 0));
+    return Float64Array.from(map, (weights) => dot(weights, row));
   };
 }
 
@@ -152,8 +152,6 @@ function scores(
     return [mean(own).toFixed(3), plusMinus({ value: rank1, low: rank1 - half, high: rank1 + half })];
   });
 }
-
-const dot = (a: Row, b: Row): number => a.reduce((sum, value, i) => sum + value * itemAt(b, i), 0);
 
 const unit = (row: Row): Row => {
   const length = Math.sqrt(dot(row, row));

@@ -1,5 +1,5 @@
+import { cholesky } from "../skeleton/linear.ts";
 import { side } from "./plan.ts";
-import { cholesky } from "./projection.ts";
 
 /**
  * How strong the detail is that a face space lacks, at each pixel, and over which distances it

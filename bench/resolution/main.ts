@@ -7,8 +7,9 @@ import { drawDegradation, openLoader, parseDegradation } from "petalface/images"
 import { quantile } from "petalface/quality";
 import { trainingFaces } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { cholesky, dot, solve } from "../skeleton/linear.ts";
 import { table } from "../skeleton/page.ts";
-import { mean, sum } from "../skeleton/statistics.ts";
+import { mean } from "../skeleton/statistics.ts";
 
 const side = 112;
 const bands = [2, 3, 4, 5, 6, 8, 9, 11, 13, 15, 18, 21, 25, 29, 35, 41, 48, 57, 68, 80, 95, 112];
@@ -62,27 +63,6 @@ function transform(x: Float64Array): Float64Array {
   return out;
 }
 
-/** Solves a symmetric positive system by elimination. */
-function solve(matrix: Float64Array[], right: Float64Array): number[] {
-  const n = right.length;
-  for (let pivot = 0; pivot < n; pivot++)
-    for (let row = pivot + 1; row < n; row++) {
-      const own = matrix[pivot];
-      const other = matrix[row];
-      const factor = itemAt(other, pivot) / itemAt(own, pivot);
-      for (let column = pivot; column < n; column++)
-        other[column] = itemAt(other, column) - factor * itemAt(own, column);
-      right[row] = itemAt(right, row) - factor * itemAt(right, pivot);
-    }
-  const out = Array<number>(n).fill(0);
-  for (let row = n - 1; row >= 0; row--) {
-    let sum = itemAt(right, row);
-    for (let column = row + 1; column < n; column++) sum -= itemAt(matrix[row], column) * itemAt(out, column);
-    out[row] = sum / itemAt(matrix[row], row);
-  }
-  return out;
-}
-
 /** A photo at one resolution, one way. */
 interface Sample {
   readonly x: readonly number[];
@@ -123,7 +103,7 @@ export default defineBenchmark({
     const cells = sides.map((k) => {
       const found = rows
         .filter((row) => row.k === k && row.way === 0 && row.photo % 5 === 4)
-        .map(({ x }) => 2 ** (bias + sum(x.map((value, i) => value * itemAt(weights, i)))));
+        .map(({ x }) => 2 ** (bias + dot(x, weights)));
       return [k, ...[0.5, 0.05, 0.95].map((share) => quantile(found, share).toFixed(1))];
     });
     return {
@@ -155,7 +135,7 @@ function fitted(rows: readonly Sample[]): { readonly bias: number; readonly weig
     });
   }
   for (let i = 0; i + 1 < width; i++) matrix[i][i] += rows.length / 1000;
-  const solved = solve(matrix, right);
+  const solved = solve(cholesky(matrix), right);
   const weights = solved.slice(0, -1);
-  return { bias: itemAt(solved, width - 1) - sum(weights.map((value, i) => value * itemAt(means, i))), weights };
+  return { bias: solved[width - 1] - dot(weights, means), weights };
 }

@@ -1,4 +1,4 @@
-import type { Graph, Node } from "onnx-grad";
+import { type Graph, type Node, sizeOf } from "onnx-grad";
 
 /**
  * Floating point operations of a graph's products and convolutions (two for a multiply-add); the
@@ -7,13 +7,12 @@ import type { Graph, Node } from "onnx-grad";
 export function flopsOf(graph: Graph): number {
   const shape = (value: string | undefined): number[] =>
     (graph.types.get(value ?? "")?.shape ?? graph.constants.get(value ?? "")?.dims ?? []) as number[];
-  const size = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);
   const inner = (node: Node): number => {
-    if (node.op === "Conv") return size(shape(node.inputs[1]).slice(1));
+    if (node.op === "Conv") return sizeOf(shape(node.inputs[1]).slice(1));
     const transposed = node.attributes.transA;
     const first = shape(node.inputs[0]);
     return (transposed !== undefined && "int" in transposed && transposed.int !== 0 ? first.at(-2) : first.at(-1)) ?? 1;
   };
   const products = graph.nodes.filter((node) => ["Conv", "MatMul", "Gemm"].includes(node.op));
-  return products.reduce((sum, node) => sum + 2 * size(shape(node.outputs[0])) * inner(node), 0);
+  return products.reduce((sum, node) => sum + 2 * sizeOf(shape(node.outputs[0])) * inner(node), 0);
 }

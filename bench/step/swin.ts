@@ -1,4 +1,4 @@
-import { type Graph, GraphBuilder, ops } from "onnx-grad";
+import { type Graph, GraphBuilder, ops, sizeOf } from "onnx-grad";
 import { drawer } from "../skeleton/statistics.ts";
 
 /** Sizes of {@link swinBlocks}. */
@@ -22,8 +22,7 @@ export function swinBlocks({ blocks, dim, heads, grid, window }: SwinSizes): Gra
   const o = ops(b);
   const draw = drawer(1);
   const weight = (name: string, dims: readonly number[], spread: number): string => {
-    const length = dims.reduce((product, size) => product * size, 1);
-    const data = Float32Array.from({ length }, () => spread * (2 * draw() - 1));
+    const data = Float32Array.from({ length: sizeOf(dims) }, () => spread * (2 * draw() - 1));
     return b.constant({ dtype: "float32", dims, data }, name);
   };
   const linear = (x: string, name: string, from: number, to: number): string =>

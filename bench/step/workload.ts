@@ -4,7 +4,9 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sizeOf } from "onnx-grad";
 import { type AdapterConfig, initialTheta, type Layout, layoutOf } from "petalface/adapters";
+import { normaliseRows } from "petalface/matching";
 import { drawer } from "../skeleton/statistics.ts";
 import type { Network } from "./networks.ts";
 
@@ -34,15 +36,11 @@ export async function makeWorkload(network: Network, batch: number): Promise<Wor
   for (const slot of layout.slots)
     if (slot.role === "up") for (let i = 0; i < slot.length; i++) theta[slot.offset + i] = 0.02 * (2 * draw() - 1);
   const fill = (length: number, f: () => number) => Float32Array.from({ length }, f);
-  const perImage = network.inputShape.reduce((product, size) => product * size, 1);
-  const target = fill(batch * backbone.width, () => 2 * draw() - 1);
-  for (let row = 0; row < batch; row++) {
-    const vector = target.subarray(row * backbone.width, (row + 1) * backbone.width);
-    const length = Math.hypot(...vector);
-    vector.forEach((value, i) => {
-      vector[i] = value / length;
-    });
-  }
+  const perImage = sizeOf(network.inputShape);
+  const target = normaliseRows(
+    fill(batch * backbone.width, () => 2 * draw() - 1),
+    backbone.width,
+  );
   return {
     network,
     config,

@@ -9,7 +9,9 @@ import { testPixels } from "../faces/plan.ts";
 import { recipeOf } from "../faces/recipe.ts";
 import { facesOfFolds, type Job } from "../faces/run.ts";
 import { openFaceRows } from "../skeleton/faces.ts";
+import { dot } from "../skeleton/linear.ts";
 import { modelFile } from "../skeleton/shared.ts";
+import { mean } from "../skeleton/statistics.ts";
 
 /** Cosines of each held-out face at each low resolution to its own sharp embedding. */
 export interface Cosines {
@@ -47,13 +49,8 @@ export async function cosinesOf(job: Job): Promise<Cosines> {
   const values: number[][] = [];
   for (const pixels of testPixels) {
     const rows = await units(adapted, pixels);
-    values.push(
-      Array.from({ length: data.length }, (_, face) => {
-        let sum = 0;
-        for (let i = face * width; i < (face + 1) * width; i++) sum += itemAt(rows, i) * itemAt(sharp, i);
-        return sum;
-      }),
-    );
+    const row = (all: Float32Array, face: number) => all.subarray(face * width, (face + 1) * width);
+    values.push(Array.from({ length: data.length }, (_, face) => dot(row(rows, face), row(sharp, face))));
   }
   const persons = Array.from({ length: data.length }, (_, at) => data.at(at).person);
   const order = [...new Set(persons)];
@@ -65,7 +62,7 @@ export async function cosinesOf(job: Job): Promise<Cosines> {
 
 /** Each face's mean over the low resolutions. */
 export const meanOverSizes = ({ values }: Cosines): number[] =>
-  (values[0] ?? []).map((_, face) => values.reduce((sum, row) => sum + itemAt(row, face), 0) / values.length);
+  values[0].map((_, face) => mean(values.map((row) => row[face])));
 
 /** The mean of some values of faces, with its interval over people. */
 export function meanOverPeople(values: readonly number[], people: readonly number[], resamples = 1000): Estimate {

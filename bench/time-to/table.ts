@@ -1,7 +1,7 @@
 import type { EvaluationResult } from "petalface/evaluation";
 import { type Cell, renderDifferences, seedCell } from "../faces/table.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";
-import { median, range } from "../skeleton/statistics.ts";
+import { mean, median, range } from "../skeleton/statistics.ts";
 import { type Cosines, meanOverPeople, meanOverSizes } from "./measure.ts";
 import { type Cost, costOf, minutesOf, type Point, shortestThatReaches } from "./plan.ts";
 import { rowNames, type Speed } from "./speed.ts";
@@ -31,16 +31,13 @@ const alike = 3;
 
 const mixed = "accuracy/mixed:12";
 
+const cosineOf = ({ cosines }: Reached): number => mean(meanOverSizes(cosines));
+
 /** What is to be reached: its title, and its value in a training. */
 const goals: readonly { readonly title: string; readonly of: (found: Reached) => number }[] = [
   { title: "validation cosine", of: cosineOf },
   { title: "mixed 12 px", of: ({ cell }) => numberOf(cell.done.result, mixed) },
 ];
-
-function cosineOf({ cosines }: Reached): number {
-  const values = meanOverSizes(cosines);
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
 
 const numberOf = (result: EvaluationResult, key: string): number =>
   result.measures.find((measure) => measure.key === key)?.value ?? Number.NaN;

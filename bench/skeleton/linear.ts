@@ -1,0 +1,40 @@
+/** The product of two vectors of one length. */
+export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+/** The lower triangle L of a positive definite matrix L x transpose(L). */
+export function cholesky(matrix: readonly ArrayLike<number>[]): number[][] {
+  const lower: number[][] = [];
+  matrix.forEach((row, i) => {
+    lower.push([]);
+    for (let j = 0; j <= i; j++) {
+      let sum = row[j];
+      for (let k = 0; k < j; k++) sum -= lower[i][k] * lower[j][k];
+      lower[i].push(i === j ? Math.sqrt(sum) : sum / lower[j][j]);
+    }
+  });
+  return lower;
+}
+
+/** Solves L x transpose(L) x = b. */
+export function solve(lower: readonly (readonly number[])[], b: ArrayLike<number>): number[] {
+  const x = forward(lower, b);
+  for (let i = x.length - 1; i >= 0; i--) {
+    for (let k = i + 1; k < x.length; k++) x[i] -= lower[k][i] * x[k];
+    x[i] /= lower[i][i];
+  }
+  return x;
+}
+
+/** Solves L x = b. */
+export function forward(lower: readonly (readonly number[])[], b: ArrayLike<number>): number[] {
+  const x = Array.from(b);
+  lower.forEach((row, i) => {
+    for (let k = 0; k < i; k++) x[i] -= row[k] * x[k];
+    x[i] /= row[i];
+  });
+  return x;
+}
