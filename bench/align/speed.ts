@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { petalface } from "../skeleton/children.ts";
+import { flags, petalface } from "../skeleton/children.ts";
 import { photoFolder } from "./sample.ts";
 
 /**
@@ -13,7 +13,7 @@ export async function measureSpeed(
 ): Promise<{ readonly seconds: number; readonly peak: number }> {
   const out = join(work, "speed");
   const run = async () => {
-    const used = await petalface(["align", photoFolder, "--out", out, "--detector", detector, "--threads", "2"]);
+    const used = await petalface(["align", photoFolder, ...flags({ out, detector, threads: 2 })]);
     await rm(out, { recursive: true, force: true });
     return used;
   };

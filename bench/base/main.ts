@@ -10,14 +10,13 @@ import { finishedJob, type Job, runJob, trainingFaces } from "../faces/run.ts";
 import type { Cell } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { inProcess } from "../skeleton/children.ts";
+import { kept } from "../skeleton/kept.ts";
 import { type Usage, usage } from "../skeleton/measured.ts";
 import type { Python } from "../skeleton/python.ts";
 import { modelFile } from "../skeleton/shared.ts";
 import { contenders, pixels } from "./plan.ts";
 import { measureSteps } from "./speed.ts";
 import { type Learned, renderBase } from "./table.ts";
-
-const costFile = (folder: string): string => join(folder, "cost.json");
 
 export default defineBenchmark({
   name: "base",
@@ -53,14 +52,13 @@ export default defineBenchmark({
     const jobs = [jobOf(frozen, 0), ...seeds.flatMap((seed) => trained.map((contender) => jobOf(contender, seed)))];
     const cells: (Cell & { readonly cost: Usage })[] = [];
     for (const job of jobs) {
-      if (!existsSync(costFile(job.folder))) {
+      const cost = await kept(join(job.folder, "cost.json"), async () => {
         await rm(job.folder, { recursive: true, force: true });
-        const { value } = await inProcess<Usage>("base", job);
-        await writeFile(costFile(job.folder), JSON.stringify(value));
-      }
+        return (await inProcess<Usage>("base", job)).value;
+      });
       const done = await finishedJob(job);
       if (done === undefined) throw new Error(`${job.contender.name} seed ${job.seed} left no result`);
-      cells.push({ job, done, cost: JSON.parse(await readFile(costFile(job.folder), "utf8")) as Usage });
+      cells.push({ job, done, cost });
       console.error(`${job.contender.name} seed ${job.seed}: trained ${done.seconds.toFixed(0)} s`);
     }
     const steps = await measureSteps(model, { work, threads, rounds, steps: 2 });

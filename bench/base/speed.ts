@@ -36,7 +36,7 @@ export async function measureSteps(
   };
   const running = [await start("float32"), await start("int8")];
   const times = await inTurns(
-    running.map((contender) => async () => (await contender.run(steps)).processor ?? Number.NaN),
+    running.map((contender) => async () => (await contender.run(steps)).processor),
     { rounds },
   );
   const exact = await readFloats(join(folder, "float32.f32"));

@@ -1,7 +1,6 @@
 import type { EmbeddingModel } from "petalface/backbones";
-import type { Degradation } from "petalface/images";
 import { type EnrolledFaces, enrolFaces } from "petalface/matching";
-import { openFaceRows, type Rows, requestsOf } from "../skeleton/faces.ts";
+import { openFaceRows, type Rows, requestsOf, shrinkTo } from "../skeleton/faces.ts";
 import type { Probes } from "./measure.ts";
 import { kinds, plainSides } from "./plan.ts";
 import { photoFile, probeFile, type Shown } from "./probes.ts";
@@ -28,18 +27,17 @@ export async function embedShown(
   threads: number,
 ): Promise<Embedded> {
   await using faces = await openFaceRows(model, threads);
-  const embed = (files: readonly string[], degrade?: Degradation): Promise<Rows> =>
-    faces.embed(requestsOf(files, degrade));
+  const embed = (files: readonly string[], pixels?: number): Promise<Rows> =>
+    faces.embed(requestsOf(files, shrinkTo(pixels)));
   const enrolled = shown.gallery.map(photoFile);
   const photos = await embed(enrolled);
   const copies: Rows[] = [];
-  for (const pixels of copySides) copies.push(await embed(enrolled, { kind: "lr", pixels }));
+  for (const pixels of copySides) copies.push(await embed(enrolled, pixels));
   const person = Int32Array.from(shown.probes, (probe) => probe.person);
   const sharp = shown.probes.map(({ id }) => photoFile(id));
   const probes = new Map<string, Probes>();
   probes.set("sharp", { person, ...(await embed(sharp)) });
-  for (const pixels of plainSides)
-    probes.set(String(pixels), { person, ...(await embed(sharp, { kind: "lr", pixels })) });
+  for (const pixels of plainSides) probes.set(String(pixels), { person, ...(await embed(sharp, pixels)) });
   for (const kind of kinds) {
     const files = shown.probes.map(({ id }) => probeFile(folder, kind, id));
     probes.set(kind, { person, ...(await embed(files)) });

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
-import { access, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readPairs } from "petalface/evaluation";
+import { peopleOfFolds } from "../faces/run.ts";
 import type { Python } from "../skeleton/python.ts";
-import { lfw, lfwPairs, shared } from "../skeleton/shared.ts";
+import { lfw, shared } from "../skeleton/shared.ts";
+import { spread } from "../skeleton/statistics.ts";
 import { choiceFold, heldBackFolds, kinds, people, probePhotos, shownFolds } from "./plan.ts";
 
 /** Photos of the people who are shown. */
@@ -26,9 +28,8 @@ export const photoFile = (id: string): string => join(lfw, `${id}.jpg`);
  */
 export async function shownPeople(): Promise<Shown> {
   const names = await peopleOf(shownFolds);
-  const found: string[] = [];
-  for (const name of names) if (await isThere(photoFile(photo(name, Math.max(...probePhotos))))) found.push(name);
-  const chosen = Array.from({ length: people }, (_, at) => found[Math.floor((at * found.length) / people)]);
+  const found = names.filter((name) => existsSync(photoFile(photo(name, Math.max(...probePhotos)))));
+  const chosen = spread(people, found.length).map((at) => found[at]);
   return {
     people: chosen,
     gallery: chosen.map((name) => photo(name, 1)),
@@ -50,22 +51,9 @@ export async function choicePeople(): Promise<Shown> {
 
 /** People of some folds and of none that is held back, in order. */
 async function peopleOf(folds: readonly number[]): Promise<readonly string[]> {
-  const { pairs, images, people: names } = await readPairs(lfwPairs);
-  const inFolds = (wanted: readonly number[]): Set<string> =>
-    new Set(
-      pairs
-        .filter(({ fold }) => wanted.includes(fold + 1))
-        .flatMap(({ first, second }) => [first, second].map((image) => names[images[image]?.person ?? -1] ?? "")),
-    );
-  const untouched = inFolds(heldBackFolds);
-  return [...inFolds(folds)].filter((name) => !untouched.has(name)).sort();
+  const untouched = await peopleOfFolds(heldBackFolds);
+  return [...(await peopleOfFolds(folds))].filter((name) => !untouched.has(name)).sort();
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 /** Makes the probes of every camera unless they are there; returns their folder. */
 export async function makeProbes(work: string, shown: Shown, seed: number, python: Python): Promise<string> {
@@ -80,7 +68,7 @@ export async function makeProbes(work: string, shown: Shown, seed: number, pytho
   const made = [await readFile(program), await readFile(requirements), JSON.stringify(job)];
   const hash = made.reduce((sum, part) => sum.update(part), createHash("sha256")).digest("hex");
   const out = join(work, `probes-${hash.slice(0, 12)}`);
-  if (await isThere(out)) return out;
+  if (existsSync(out)) return out;
   const unfinished = `${out}.unfinished`;
   await rm(unfinished, { recursive: true, force: true });
   const request = join(work, "job.json");

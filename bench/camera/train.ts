@@ -1,17 +1,12 @@
 import { createHash } from "node:crypto";
-import { access, mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { adapt, resume, type TrainingChoices, trainingOptions } from "petalface/training";
 import { trainingFaces } from "../faces/run.ts";
 import { modelFile } from "../skeleton/shared.ts";
 import type { CeilingData } from "./ceiling.ts";
 import type { Contender } from "./plan.ts";
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 /** A contender to train. */
 export interface Training {
@@ -40,10 +35,10 @@ export async function trained(training: Training): Promise<string> {
   const hash = createHash("sha256").update(recipe).digest("hex").slice(0, 8);
   const label = `${contender.name}-${budget ?? "default"}-${hash}`.replaceAll(/[^a-z0-9]+/gi, "-");
   const folder = join(work, model, label, String(seed));
-  if (await exists(join(folder, "adapter", "adapter_model.safetensors"))) return folder;
+  if (existsSync(join(folder, "adapter", "adapter_model.safetensors"))) return folder;
   const data = ceiling?.data ?? (await trainingFaces());
   const context = { data, threads, ...(ceiling && { targetCache: ceiling.targetCache }) };
-  if (await exists(join(folder, "run.json"))) await resume(folder, context);
+  if (existsSync(join(folder, "run.json"))) await resume(folder, context);
   else {
     await mkdir(join(folder, ".."), { recursive: true });
     const request = { model: modelFile(model), train: data.spec, out: folder, init };

@@ -7,6 +7,7 @@ import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "
 import { defineBenchmark, type Place } from "../skeleton/benchmark.ts";
 import { loadPhotos } from "../skeleton/faces.ts";
 import { readFloats } from "../skeleton/floats.ts";
+import type { Python } from "../skeleton/python.ts";
 import { modelFile, shared } from "../skeleton/shared.ts";
 import { drawnAdapter } from "./adapter.ts";
 import { aboutConsumers, type Embedded, type Row, renderConsumers, rowOf } from "./table.ts";
@@ -41,16 +42,16 @@ export default defineBenchmark({
     faces: { help: "sharp faces, and as many at 12 and 16 px", default: 100 },
   },
   async run({ models, runs, faces }, place) {
-    const { path, versions } = await place.needPython();
+    const python = await place.needPython();
     const rows: Row[] = [];
     for (const [at, name] of models.entries()) {
-      rows.push(...(await measure({ name, run: runs[at], faces }, path, place)));
+      rows.push(...(await measure({ name, run: runs[at], faces }, python, place)));
       console.error(renderConsumers(rows));
     }
     const adapter = runs.length > 0 ? "trained" : "drawn weights";
     return {
       body: `${aboutConsumers(faces, adapter, levels)}\n\n${renderConsumers(rows)}`,
-      versions,
+      versions: python.versions,
       failed: rows.some((row) => row.passes === false),
     };
   },
@@ -66,7 +67,7 @@ interface Task {
  * All consumers on one model: embeddings of the adapted file against petalface's, and of sharp
  * faces against the frozen file's.
  */
-async function measure({ name, run, faces: each }: Task, interpreter: string, { work }: Place): Promise<Row[]> {
+async function measure({ name, run, faces: each }: Task, python: Python, { work }: Place): Promise<Row[]> {
   const folder = await mkdtemp(join(work, "run-"));
   try {
     const backbone = await openBackbone(modelFile(name));
@@ -79,8 +80,7 @@ async function measure({ name, run, faces: each }: Task, interpreter: string, { 
     const rounded = await embedRounded(backbone, adapter, faces, here);
     const jobs = await writeJobs(folder, modelFile(name), place);
     await writeFile(join(folder, "jobs.json"), JSON.stringify(jobs));
-    const { execFileSync } = await import("node:child_process");
-    execFileSync(interpreter, [join(import.meta.dirname, "consumers.py"), folder], { stdio: "inherit" });
+    python.run([join(import.meta.dirname, "consumers.py"), folder]);
     const reports = JSON.parse(await readFile(join(folder, "reports.json"), "utf8")) as {
       out: string;
       error?: string;

@@ -1,12 +1,11 @@
 import { join } from "node:path";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
 import { type EmbeddingModel, openBackbone } from "petalface/backbones";
-import { openData } from "petalface/data";
+import { openData, subset } from "petalface/data";
 import { findImages, type PairEmbeddings, type PairList } from "petalface/evaluation";
-import { drawDegradation, parseDegradation } from "petalface/images";
 import { judgedModel, photoCalibration } from "petalface/quality";
 import { type Job, trainJob } from "../faces/run.ts";
-import { openFaceRows } from "../skeleton/faces.ts";
+import { openFaceRows, requestsIn, shrinkTo } from "../skeleton/faces.ts";
 import { lfw, modelFile } from "../skeleton/shared.ts";
 
 /** The images of a list of pairs, embedded sharp and at low resolutions. */
@@ -33,19 +32,14 @@ async function modelOf(job: Job): Promise<EmbeddingModel> {
 export async function embedJob(job: Job, list: PairList, sides: readonly number[]): Promise<Embedded> {
   const model = await modelOf(job);
   const data = await openData(lfw);
-  const places = findImages(list, data);
+  const shown = subset(data, findImages(list, data));
   await using faces = await openFaceRows(model, job.threads);
-  const embed = async (degradation: string | undefined): Promise<PairEmbeddings> => {
-    const requests = Array.from(places, (place) => {
-      const { source, id } = data.at(place);
-      const degrade = degradation === undefined ? undefined : drawDegradation(parseDegradation(degradation), id);
-      return { source, flip: false, degrade };
-    });
-    const { rows, alpha } = await faces.embed(requests);
+  const embed = async (pixels?: number): Promise<PairEmbeddings> => {
+    const { rows, alpha } = await faces.embed(requestsIn(shown, () => shrinkTo(pixels)));
     return { width: model.width, data: rows, alpha };
   };
-  const sharp = await embed(undefined);
+  const sharp = await embed();
   const degraded = new Map<string, PairEmbeddings>();
-  for (const side of sides) degraded.set(`lr:${side}`, await embed(`lr:${side}`));
+  for (const side of sides) degraded.set(`lr:${side}`, await embed(side));
   return { sharp, degraded };
 }

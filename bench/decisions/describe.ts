@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
 import { openBackbone } from "petalface/backbones";
 import { describeFaces, type FaceEmbedding, openDescriber } from "petalface/gallery";
 import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
 import { photoCalibration } from "petalface/quality";
+import { readFloats } from "../skeleton/floats.ts";
 import { modelFile } from "../skeleton/shared.ts";
 import type { Photo } from "./faces.ts";
 
@@ -47,12 +48,9 @@ export async function openDescribing(model: string, adapter: string | undefined,
       const key = JSON.stringify([views.map(({ photo, ...rest }) => [photo.path, rest]), copies]);
       const file = join(folder, `${createHash("sha256").update(key).digest("hex").slice(0, 16)}.f32`);
       const row = 2 * width + 1;
-      const kept = await readFile(file).catch(() => undefined);
-      const numbers =
-        kept?.length === 4 * row * views.length
-          ? new Float32Array(new Uint8Array(kept).buffer)
-          : await embed(views, copies);
-      if (kept === undefined) await writeFile(file, new Uint8Array(numbers.buffer));
+      const kept = await readFloats(file).catch(() => undefined);
+      const numbers = kept?.length === row * views.length ? kept : await embed(views, copies);
+      if (kept === undefined) await writeFile(file, numbers);
       return views.map((_, at) => ({
         vector: numbers.subarray(at * row, at * row + width),
         copies: numbers.subarray(at * row + width, at * row + 2 * width),

@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readPairs } from "petalface/evaluation";
-import { lfw, lfwPairs } from "../skeleton/shared.ts";
+import { peopleOfFolds } from "../faces/run.ts";
+import { lfw } from "../skeleton/shared.ts";
 
 /** A photo of a person of LFW. */
 export interface Photo {
@@ -17,20 +17,15 @@ export interface Person {
 }
 
 /** People of the official pairs of some folds. */
-export async function peopleOf(folds: readonly number[]): Promise<Person[]> {
-  const { pairs, images, people } = await readPairs(lfwPairs);
-  const names = pairs
-    .filter(({ fold }) => folds.includes(fold + 1))
-    .flatMap(({ first, second }) => [first, second].map((image) => people[images[image]?.person ?? -1]));
-  return [...new Set(names.filter((name) => name !== undefined))].sort().map(personOf);
-}
+export const peopleOf = async (folds: readonly number[]): Promise<Person[]> =>
+  [...(await peopleOfFolds(folds))].sort().map(personOf);
 
 /**
  * People of LFW who are in no pair of any fold: strangers that no choice and no result was measured
  * on.
  */
 export async function peopleOfNoFold(): Promise<Person[]> {
-  const known = new Set((await readPairs(lfwPairs)).people);
+  const known = await peopleOfFolds();
   return readdirSync(lfw)
     .filter((name) => !known.has(name))
     .sort()
@@ -49,7 +44,7 @@ const personOf = (name: string): Person => ({
  * others.
  */
 export async function writeTrainingFaces(path: string, heldOut: readonly number[]): Promise<void> {
-  const out = new Set((await peopleOf(heldOut)).map(({ name }) => name));
+  const out = await peopleOfFolds(heldOut);
   const rest = (await peopleOf(allFolds.filter((fold) => !heldOut.includes(fold)))).filter(
     ({ name }) => !out.has(name),
   );

@@ -1,23 +1,17 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { itemAt } from "onnx-grad";
-import { type Backbone, openEmbedder } from "petalface/backbones";
+import type { Backbone } from "petalface/backbones";
 import type { FaceData } from "petalface/data";
-import { embedFaces } from "petalface/embeddings";
 import type { FaceRows, KeptGallery } from "petalface/evaluation";
-import { openLoader } from "petalface/images";
 import { normaliseRows } from "petalface/matching";
 import { createTargetCache, type TargetCache } from "petalface/training";
+import { openFaceRows } from "../skeleton/faces.ts";
+import { readFloats } from "../skeleton/floats.ts";
 
 /**
  * What the frozen network makes of faces, kept on disk for all contenders of a model: so each face
  * is embedded once, whatever is trained.
  */
-
-async function readFloats(file: string): Promise<Float32Array | undefined> {
-  const bytes = await readFile(file).catch(() => undefined);
-  return bytes && new Float32Array(new Uint8Array(bytes).buffer);
-}
 
 /** Written as a whole, since several trainings may run at a time. */
 async function writeBytes(file: string, data: Uint8Array | Float32Array): Promise<void> {
@@ -44,7 +38,7 @@ export async function openGallery(
   { fingerprint }: { readonly fingerprint: string },
 ): Promise<FrozenGallery> {
   const file = join(folder, `gallery-${short(spec.sha256)}-${short(fingerprint)}.f32`);
-  const known = await readFloats(file);
+  const known = await readFloats(file).catch(() => undefined);
   let rows: FaceRows | undefined = known && {
     ...{ count: known.length / width, width },
     read: async (start, count) => known.subarray(start * width, (start + count) * width),
@@ -67,6 +61,9 @@ export interface KeptTargets {
   save(): Promise<void>;
 }
 
+/** How many targets are known. */
+export const countKnown = ({ known }: TargetCache): number => known.reduce((total, value) => total + value, 0);
+
 /** Computes the targets that are not known yet, of all faces of a set and their mirror images. */
 export async function fillTargets(
   { known, rows }: TargetCache,
@@ -77,28 +74,22 @@ export async function fillTargets(
   const missing = [...known.keys()].filter((at) => known[at] === 0);
   if (missing.length === 0) return;
   const { width } = backbone;
-  await using loader = openLoader({ size: backbone.size, threads: 1 });
-  const embedder = await openEmbedder(backbone, { threads });
-  const request = (at: number) => {
-    const place = itemAt(missing, at);
-    return { source: data.at(place >> 1).source, flip: place % 2 === 1 };
-  };
-  for await (const part of embedFaces(missing.length, request, { embedder, loader })) {
-    const units = normaliseRows(part.data.slice(0, part.count * width), width, "face");
-    for (let row = 0; row < part.count; row++) {
-      const place = itemAt(missing, part.start + row);
-      rows.set(units.subarray(row * width, (row + 1) * width), place * width);
-      known[place] = 1;
-    }
-  }
-  await embedder.close();
+  await using faces = await openFaceRows(backbone, threads);
+  const found = await faces.embed(
+    missing.map((place) => ({ source: data.at(place >> 1).source, flip: place % 2 === 1 })),
+  );
+  const units = normaliseRows(found.rows, width, "face");
+  missing.forEach((place, row) => {
+    rows.set(units.subarray(row * width, (row + 1) * width), place * width);
+    known[place] = 1;
+  });
 }
 
 /** Opens the targets of a training set. */
 export async function openTargetFile(folder: string, { spec, width }: Backbone, data: FaceData): Promise<KeptTargets> {
   const file = join(folder, `targets-${short(spec.sha256)}-${short(data.fingerprint)}.f32`);
   const cache = createTargetCache(data.length, width);
-  const rows = await readFloats(file);
+  const rows = await readFloats(file).catch(() => undefined);
   if (rows !== undefined && rows.length === cache.rows.length) {
     cache.rows.set(rows);
     // A row that was computed has length 1; one that is not finite is computed again.
@@ -106,11 +97,11 @@ export async function openTargetFile(folder: string, { spec, width }: Backbone, 
       if (rows.subarray(at * width, (at + 1) * width).some((value) => value !== 0 && Number.isFinite(value)))
         cache.known[at] = 1;
   }
-  const before = cache.known.reduce((sum, value) => sum + value, 0);
+  const before = countKnown(cache);
   return {
     cache,
     async save() {
-      if (cache.known.reduce((sum, value) => sum + value, 0) > before) await writeBytes(file, cache.rows);
+      if (countKnown(cache) > before) await writeBytes(file, cache.rows);
     },
   };
 }

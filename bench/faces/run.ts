@@ -1,4 +1,5 @@
-import { access, mkdir, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { type FaceData, openData, subset } from "petalface/data";
@@ -25,21 +26,23 @@ import { askedOf, readRecord, recipeOf } from "./recipe.ts";
 
 export type { Job, JobResult } from "./job.ts";
 
+/** Names of the people in LFW's official pairs: of some folds, which count from 1, or of all. */
+export const peopleOfFolds = async (folds?: readonly number[]): Promise<ReadonlySet<string>> =>
+  new Set((await readPairs(lfwPairs, folds && { folds })).people);
+
 /**
  * LFW's people who are in none of the held-out folds' pairs; `count` of their photos, spread over
  * all, or all of them.
  */
 export async function trainingFaces(count?: number): Promise<FaceData> {
-  const heldOut = new Set((await readPairs(lfwPairs, { folds: heldOutFolds })).people);
+  const heldOut = await peopleOfFolds(heldOutFolds);
   const faces = subset(await openData(lfw), (_, person) => person !== undefined && !heldOut.has(person));
   return count === undefined ? faces : subset(faces, spread(count, faces.length));
 }
 
 /** All photos of the people who are in these folds' pairs. */
 export async function facesOfFolds(folds: readonly number[]): Promise<FaceData> {
-  const { pairs, images, people: names } = await readPairs(lfwPairs);
-  const inFold = pairs.filter((pair) => folds.includes(pair.fold + 1)).flatMap((pair) => [pair.first, pair.second]);
-  const people = new Set(inFold.map((image) => names[images[image]?.person ?? -1]));
+  const people = await peopleOfFolds(folds);
   return subset(await openData(lfw), (_, person) => person !== undefined && people.has(person));
 }
 
@@ -51,12 +54,6 @@ export async function pairsOf(folds: readonly number[]): Promise<PairList> {
   if (folds.length > 1) return readPairs(lfwPairs, { folds });
   return syntheticPairs(await facesOfFolds(folds), { pairs: 1200, folds: 5 });
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 /**
  * Trains, unless the contender is the frozen model, into the folder `run` of the job's folder. A
@@ -77,7 +74,7 @@ export async function trainJob(job: Job): Promise<Omit<JobResult, "result">> {
   const run = join(folder, "run");
   const isPrincipal = contender.start === "principal";
   const begunRun = join(isPrincipal ? principalRun(run) : run, "run.json");
-  const isBegun = (await readRecord(begun, asked)) !== undefined && (await exists(begunRun));
+  const isBegun = (await readRecord(begun, asked)) !== undefined && existsSync(begunRun);
   if (!isBegun) for (const old of [run, dirname(principalRun(run))]) await rm(old, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   let [seconds, trained] = [0, 0];

@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
   createGallery,
@@ -10,6 +9,8 @@ import {
   type PersonSearcher,
   type TemplateRule,
 } from "petalface/gallery";
+import { kept } from "../skeleton/kept.ts";
+import { usage } from "../skeleton/measured.ts";
 import { median, sum } from "../skeleton/statistics.ts";
 import { facesEach, openDrawer, probeKinds, width } from "./data.ts";
 import type { Contender } from "./table.ts";
@@ -128,9 +129,10 @@ export interface Built {
 /**
  * Builds the index of the filled gallery. In a folder that is kept, that of an earlier run stays.
  */
-export async function index({ folder, count }: OursJob): Promise<Built> {
-  const note = join(folder, `index-of-${count}.json`);
-  if (existsSync(note)) return JSON.parse(await readFile(note, "utf8")) as Built;
+export const index = (job: OursJob): Promise<Built> =>
+  kept(join(job.folder, `index-of-${job.count}.json`), () => buildIndex(job));
+
+async function buildIndex({ folder, count }: OursJob): Promise<Built> {
   await using store = await openGallery(`${folder}/gallery.db`);
   const begin = performance.now();
   await store.buildIndex({ onProgress: reporter("indexed", count) });
@@ -140,10 +142,8 @@ export async function index({ folder, count }: OursJob): Promise<Built> {
     return sum(await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size)));
   };
   const bytes = await sizeOf("gallery.db.index-");
-  const memory = 1024 * process.resourceUsage().maxRSS;
-  const built: Built = { seconds, memory, bytes, gallery: (await sizeOf("gallery.db")) - bytes };
-  await writeFile(note, JSON.stringify(built));
-  return built;
+  const { peak: memory } = usage();
+  return { seconds, memory, bytes, gallery: (await sizeOf("gallery.db")) - bytes };
 }
 
 /** Searches for probes, of all kinds by the index: milliseconds and people, a list a kind. */

@@ -5,7 +5,7 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { inProcess, petalface } from "../skeleton/children.ts";
+import { flags, inProcess, petalface } from "../skeleton/children.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";
 import type { Python } from "../skeleton/python.ts";
 import { shared } from "../skeleton/shared.ts";
@@ -24,7 +24,7 @@ export default defineBenchmark({
   },
   async run({ network, batch }, { work, python }) {
     const rows: string[][] = [];
-    const measure = async (what: string, ...args: string[]): Promise<Readonly<Record<string, unknown>>> => {
+    const measure = async (what: string, args: readonly string[]): Promise<Readonly<Record<string, unknown>>> => {
       const { value, seconds, peak } = await petalface(args, { cwd: work });
       rows.push([what, seconds.toFixed(1), megabytes(peak), `\`${args.join(" ")}\``]);
       console.error(rows.at(-1)?.join("  "));
@@ -35,32 +35,19 @@ export default defineBenchmark({
     const { size: bytes } = await stat(join(work, files[1]));
     let imported: Readonly<Record<string, unknown>> = {};
     for (const file of files) {
-      const into = ["--out", "model.onnx", "--adapter-out", "reference"];
+      const into = flags({ arch: network, out: "model.onnx", "adapter-out": "reference" });
       const what = `import, ${file.endsWith(".pt") ? "PyTorch" : "safetensors"}`;
-      imported = await measure(what, "import", file, "--arch", network, ...into);
+      imported = await measure(what, ["import", file, ...into]);
       await rm(join(work, file));
     }
     const faces = `synthetic:people=${Math.ceil(batch / 2)},images=2,seed=1`;
-    await measure(
-      "adapt, one step",
-      ...[
-        "adapt",
-        "--model",
-        "model.onnx",
-        "--train",
-        faces,
-        "--batch",
-        String(batch),
-        "--epochs",
-        "1",
-        "--gate",
-        "twin",
-      ],
-      ...["--rank", "16", "--sites", "*.attn.qkv,feature*", "--alpha-range", "2.5,4.1", "--out", "run"],
-    );
-    const exported = ["--model", "model.onnx", "--adapter", "run", "--out", "face.onnx"];
-    await measure("export, judging alpha itself", "export", ...exported);
-    await measure(`embed ${batch} faces`, "embed", "--model", "face.onnx", "--images", faces, "--out", "faces.npy");
+    const adapter = { gate: "twin", rank: 16, sites: "*.attn.qkv,feature*", "alpha-range": "2.5,4.1", out: "run" };
+    const step = flags({ model: "model.onnx", train: faces, batch, epochs: 1, ...adapter });
+    await measure("adapt, one step", ["adapt", ...step]);
+    const exported = flags({ model: "model.onnx", adapter: "run", out: "face.onnx" });
+    await measure("export, judging alpha itself", ["export", ...exported]);
+    const embedded = flags({ model: "face.onnx", images: faces, out: "faces.npy" });
+    await measure(`embed ${batch} faces`, ["embed", ...embedded]);
     const peft = await python();
     return {
       body: `\`${network}\` with drawn weights (${imported.architecture}): ${whole(Number(imported.parameters))} parameters, a checkpoint of
@@ -81,14 +68,10 @@ async function loadedByPeft(python: Python, work: string): Promise<string> {
   const checkpoint = join(folder, "standard.pt");
   const run = (...args: string[]) => petalface(args, { cwd: work });
   const arch = "vit:image=27,patch=9,dim=16,depth=2,heads=2";
-  await run("import", checkpoint, "--arch", arch, "--out", "small.onnx", "--adapter-out", "small");
-  await run("export", "--model", "small.onnx", "--adapter", "small", "--as", "peft", "--out", "peft");
-  const args = [
-    join(import.meta.dirname, "load_peft.py"),
-    checkpoint,
-    join(folder, "io.safetensors"),
-    join(work, "peft"),
-  ];
+  await run("import", checkpoint, ...flags({ arch, out: "small.onnx", "adapter-out": "small" }));
+  await run("export", ...flags({ model: "small.onnx", adapter: "small", as: "peft", out: "peft" }));
+  const program = join(import.meta.dirname, "load_peft.py");
+  const args = [program, checkpoint, join(folder, "io.safetensors"), join(work, "peft")];
   const { peft, torch, error } = python.json<Record<string, string | number>>(args);
   return `\`export --as peft\`: PEFT ${peft} (torch ${torch}) with the exported twin adapter of the oracle's \`standard.pt\`, weighted
 by each image's alpha, gives the released code's embeddings within ${Number(error).toExponential(1)} (relative).`;

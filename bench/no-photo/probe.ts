@@ -5,8 +5,7 @@
 import { itemAt } from "onnx-grad";
 import type { EmbeddingModel } from "petalface/backbones";
 import { type FaceData, openData, subset } from "petalface/data";
-import { type Degradation, type ImageRequest, parseDegradation } from "petalface/images";
-import { type FaceRows, openFaceRows } from "../skeleton/faces.ts";
+import { type FaceRows, openFaceRows, requestsIn, shrinkTo } from "../skeleton/faces.ts";
 import { plusMinus } from "../skeleton/intervals.ts";
 import { cholesky, dot, solve } from "../skeleton/linear.ts";
 import { table } from "../skeleton/page.ts";
@@ -81,33 +80,23 @@ async function embedKind(rows: FaceRows, width: number, kind: Kind, photos: Face
   const data = await openData(await writeFaces(kind, photos, work));
   const uniform = drawer(2);
   const sides = Array.from({ length: data.length }, () => Math.floor(uniform() * fittedPixels.length));
-  const low = await embed(rows, width, data, (at) => lr(itemAt(fittedPixels, itemAt(sides, at))));
+  const low = await embed(rows, width, data, (at) => fittedPixels[sides[at]]);
   return { low, sharp: await embed(rows, width, data) };
 }
 
 async function embedPhotos(rows: FaceRows, width: number, data: FaceData) {
   const low = new Map<number, Row[]>();
-  for (const side of probedPixels) low.set(side, await embed(rows, width, data, () => lr(side)));
+  for (const side of probedPixels) low.set(side, await embed(rows, width, data, () => side));
   return { sharp: (await embed(rows, width, data)).map(unit), low };
-}
-
-function lr(side: number): Degradation {
-  const spec = parseDegradation(`lr:${side}`);
-  if (spec.kind !== "lr") throw new Error(`lr:${side} is no plain shrinking`);
-  return spec;
 }
 
 async function embed(
   faces: FaceRows,
   width: number,
   data: FaceData,
-  degrade: (at: number) => Degradation | undefined = () => undefined,
+  pixelsOf: (at: number) => number | undefined = () => undefined,
 ): Promise<Row[]> {
-  const requests: ImageRequest[] = Array.from({ length: data.length }, (_, at) => ({
-    source: data.at(at).source,
-    flip: false,
-    degrade: degrade(at),
-  }));
+  const requests = requestsIn(data, (at) => shrinkTo(pixelsOf(at)));
   const { rows } = await faces.embed(requests);
   return requests.map((_, at) => Float64Array.from(rows.subarray(at * width, (at + 1) * width)));
 }

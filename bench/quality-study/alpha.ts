@@ -1,12 +1,9 @@
-import { itemAt } from "onnx-grad";
-import { openBackbone, openEmbedder } from "petalface/backbones";
-import { type FaceData, openData, subset } from "petalface/data";
-import { embedFaces } from "petalface/embeddings";
-import { readPairs } from "petalface/evaluation";
-import { type Degradation, openLoader } from "petalface/images";
+import { openBackbone } from "petalface/backbones";
+import { type FaceData, subset } from "petalface/data";
 import { alphaOf, calibrate, openMeasure, qualityGraph } from "petalface/quality";
-import { trainingFaces } from "../faces/run.ts";
-import { lfw, lfwPairs, modelFile } from "../skeleton/shared.ts";
+import { facesOfFolds, trainingFaces } from "../faces/run.ts";
+import { openFaceRows, requestsIn, shrinkTo } from "../skeleton/faces.ts";
+import { modelFile } from "../skeleton/shared.ts";
 import { mean, spread } from "../skeleton/statistics.ts";
 import { alphaPixels, measures, model } from "./plan.ts";
 
@@ -35,18 +32,12 @@ export async function studyAlpha(name: string, folds: readonly number[], faces: 
   const backbone = await openBackbone(modelFile(model));
   const measure = await openMeasure(measures[name]);
   const { graph, score } = qualityGraph(backbone, measure);
-  const embedder = await openEmbedder({ ...backbone, graph, output: score, width: 1 }, { threads: 1 });
-  await using loader = openLoader({ size: backbone.size, threads: 1 });
-  const own = new Set((await readPairs(lfwPairs, { folds })).people);
-  const training = await trainingFaces();
-  const test = subset(await openData(lfw), (_, person) => person !== undefined && own.has(person));
+  await using judge = await openFaceRows({ ...backbone, graph, output: score, width: 1 }, 1);
+  const [training, test] = [await trainingFaces(), await facesOfFolds(folds)];
   const scores = async (data: FaceData, pixels: number): Promise<number[]> => {
-    const chosen = spread(Math.min(faces, data.length), data.length);
-    const degrade: Degradation | undefined = pixels === backbone.size ? undefined : { kind: "lr", pixels };
-    const request = (at: number) => ({ source: data.at(itemAt(chosen, at)).source, flip: false, degrade });
-    const found: number[] = [];
-    for await (const part of embedFaces(chosen.length, request, { embedder, loader })) found.push(...part.data);
-    return found;
+    const chosen = subset(data, spread(Math.min(faces, data.length), data.length));
+    const degrade = pixels === backbone.size ? undefined : shrinkTo(pixels);
+    return Array.from((await judge.embed(requestsIn(chosen, () => degrade))).rows);
   };
   const calibration = calibrate(measure, await scores(training, backbone.size), await scores(training, 24));
   const rows: AlphaRow[] = [];
@@ -55,6 +46,5 @@ export async function studyAlpha(name: string, folds: readonly number[], faces: 
     const share = (value: number): number => alphas.filter((alpha) => alpha === value).length / alphas.length;
     rows.push({ pixels, faces: alphas.length, mean: mean(alphas), one: share(1), zero: share(0) });
   }
-  await embedder.close();
   return { low: calibration.low, high: calibration.high, rows };
 }

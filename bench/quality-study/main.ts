@@ -3,12 +3,12 @@
  * itself, on photos and on synthetic people; what is finished is kept in the work folder and not
  * run again.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { shrinkingRecipe } from "petalface/training";
 import { choiceFolds, testFolds } from "../faces/plan.ts";
 import { finishedJob, type Job, runJob } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { kept } from "../skeleton/kept.ts";
 import { type AlphaStudy, studyAlpha } from "./alpha.ts";
 import { measures, model } from "./plan.ts";
 import { finishedSynthetic, measureSynthetic } from "./synthetic.ts";
@@ -37,7 +37,7 @@ export default defineBenchmark({
     const alphas = new Map<string, AlphaStudy>();
     for (const name of names) {
       if (measures[name] === undefined) throw new Error(`no measure "${name}" in the plan`);
-      alphas.set(name, await kept(join(place, name), `alpha-${faces}.json`, () => studyAlpha(name, folds, faces)));
+      alphas.set(name, await kept(join(place, name, `alpha-${faces}.json`), () => studyAlpha(name, folds, faces)));
     }
     const cells: Cell[] = [];
     const finish = async (measure: string, seed: number): Promise<void> => {
@@ -64,14 +64,3 @@ export default defineBenchmark({
     return { name: tune ? "quality-study-fold6" : "quality-study", body: renderStudy(cells, alphas) };
   },
 });
-
-/** A result that is kept in a file, as trainings are. */
-async function kept<T>(folder: string, name: string, make: () => Promise<T>): Promise<T> {
-  const file = join(folder, name);
-  const text = await readFile(file, "utf8").catch(() => undefined);
-  if (text !== undefined) return JSON.parse(text) as T;
-  const made = await make();
-  await mkdir(folder, { recursive: true });
-  await writeFile(file, JSON.stringify(made));
-  return made;
-}

@@ -12,13 +12,12 @@ import { openBackbone, openEmbedder } from "petalface/backbones";
 import { createGallery, embeddingRecord, openGallery } from "petalface/gallery";
 import { decodeImage, toPlanes } from "petalface/images";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { table } from "../skeleton/page.ts";
+import { commandLine, flags } from "../skeleton/children.ts";
+import { table, whole } from "../skeleton/page.ts";
 import { shared } from "../skeleton/shared.ts";
 import { median } from "../skeleton/statistics.ts";
 import { type Cost, few, prepareEmbedCommand } from "./embed-command.ts";
 
-const root = join(import.meta.dirname, "../..");
-const program = join(root, "packages/petalface/src/cli/main.ts");
 const photo = join(shared, "data/lfw250_sample/Aaron_Eckhart/Aaron_Eckhart_0001.jpg");
 /** Of the engine, in every contender. */
 const threads = 2;
@@ -33,29 +32,23 @@ interface Load {
 }
 
 /** A form with one photo, as bytes. */
-async function formOf(path: string, field: string): Promise<{ body: Buffer; headers: Record<string, string> }> {
-  const boundary = "petalfacebench";
-  const head = `--${boundary}\r\nContent-Disposition: form-data; name="${field}"; filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n`;
-  const body = Buffer.concat([Buffer.from(head), await readFile(path), Buffer.from(`\r\n--${boundary}--\r\n`)]);
-  return { body, headers: { "content-type": `multipart/form-data; boundary=${boundary}` } };
+async function formOf(path: string) {
+  const form = new FormData();
+  form.set("photo", new Blob([await readFile(path)], { type: "image/jpeg" }), "a.jpg");
+  const sent = new Response(form);
+  const headers = { "content-type": sent.headers.get("content-type") ?? "" };
+  return { body: Buffer.from(await sent.arrayBuffer()), headers };
 }
 
 async function load(
   url: string,
   path: string,
-  field: string,
   seconds: number,
   how: { connections: number; overallRate?: number },
 ): Promise<Load> {
-  const { body, headers } = await formOf(path, field);
-  const { requests, latency, non2xx, errors } = await autocannon({
-    url,
-    method: "POST",
-    headers,
-    body,
-    duration: seconds,
-    ...how,
-  });
+  const { body, headers } = await formOf(path);
+  const request = { url, method: "POST", headers, body, duration: seconds, ...how } as const;
+  const { requests, latency, non2xx, errors } = await autocannon(request);
   return { perSecond: requests.average, median: latency.p50, p99: latency.p99, failed: non2xx + errors };
 }
 
@@ -73,7 +66,7 @@ async function workOf(url: string): Promise<{ readonly faces: number; readonly p
 /** What an embedding costs the server under a load of 32 clients. */
 async function costOf(url: string, path: string, crop: string, seconds: number): Promise<Cost> {
   const before = await workOf(url);
-  const { perSecond } = await load(`${url}${path}`, crop, "photo", seconds, { connections: 32 });
+  const { perSecond } = await load(`${url}${path}`, crop, seconds, { connections: 32 });
   // Batches whose clients have gone come to their end.
   await sleep(1000);
   const after = await workOf(url);
@@ -162,34 +155,24 @@ export default defineBenchmark({
     const crop = join(shared, "data/lfw112/Aaron_Eckhart", crops ?? "");
     await makeGallery(join(work, "small.db"), model, 400);
     await makeGallery(join(work, "large.db"), model, faces);
-    const flags = [
-      "--open",
-      "--port",
-      "0",
-      "--detector",
-      detector,
-      "--landmarks",
-      "own",
-      "--queue",
-      "1000",
-      "--requests",
-      "100000000",
-      "--threads",
-      String(threads),
-    ];
+    const serve = (gallery: string) => {
+      const limits = { queue: 1000, requests: 100_000_000, threads };
+      const args = flags({ gallery: join(work, gallery), open: true, port: 0, detector, landmarks: "own", ...limits });
+      return started(process.execPath, [commandLine(undefined), "serve", ...args]);
+    };
     const rows: string[][] = [];
     const row = (name: string, { perSecond, median, p99, failed }: Load): void => {
       rows.push([name, perSecond.toFixed(1), String(median), String(p99), String(failed)]);
     };
-    const small = await started(process.execPath, [program, "serve", "--gallery", join(work, "small.db"), ...flags]);
+    const small = await serve("small.db");
     const route = "/v1/embed?aligned=yes";
     const embed = `${small.address}${route}`;
-    await load(embed, crop, "photo", 3, { connections: 16 });
-    const one = await load(embed, crop, "photo", seconds, { connections: 1 });
-    const full = await load(embed, crop, "photo", seconds, { connections: 32 });
+    await load(embed, crop, 3, { connections: 16 });
+    const one = await load(embed, crop, seconds, { connections: 1 });
+    const full = await load(embed, crop, seconds, { connections: 32 });
     // About as long as the load.
     const more = 8 * Math.ceil((full.perSecond * seconds) / 8);
-    const command = await prepareEmbedCommand(join(work, "crops"), { program, model, crop, threads, more });
+    const command = await prepareEmbedCommand(join(work, "crops"), { model, crop }, { threads, more });
     const [served, embedded]: [Cost[], Cost[]] = [[], []];
     const alone: number[] = [];
     for (let round = 0; round < rounds; round++) {
@@ -202,31 +185,28 @@ export default defineBenchmark({
     /** Medians of the turns: one contender's numbers by the other's. */
     const share = (one: readonly number[], other: readonly number[]): string =>
       median(one.map((value, round) => value / itemAt(other, round))).toFixed(2);
-    const most80 = await load(embed, crop, "photo", seconds, {
+    const most80 = await load(embed, crop, seconds, {
       connections: 32,
       overallRate: Math.floor(0.8 * full.perSecond),
     });
     await small.stop();
-    const large = await started(process.execPath, [program, "serve", "--gallery", join(work, "large.db"), ...flags]);
+    const large = await serve("large.db");
     const search = `${large.address}/v1/galleries/large/search`;
-    await load(search, photo, "photo", 3, { connections: 8 });
-    const whole = await load(search, photo, "photo", seconds, { connections: 16 });
+    await load(search, photo, 3, { connections: 8 });
+    const photos = await load(search, photo, seconds, { connections: 16 });
     await large.stop();
     row("crops, one client", one);
     row("crops, 32 clients", full);
     row("crops, 80 % of that", most80);
-    row(`whole photos, ${faces.toLocaleString("en")} faces searched, 16 clients`, whole);
+    row(`whole photos, ${whole(faces)} faces searched, 16 clients`, photos);
     const peer = await python();
     if (peer !== undefined) {
       const server = await started(peer.path, [join(import.meta.dirname, "peer.py"), model, detector, String(faces)]);
-      await load(`${server.address}/embed`, crop, "photo", 3, { connections: 8 });
-      row(
-        "FastAPI, crops, 32 clients",
-        await load(`${server.address}/embed`, crop, "photo", seconds, { connections: 32 }),
-      );
+      await load(`${server.address}/embed`, crop, 3, { connections: 8 });
+      row("FastAPI, crops, 32 clients", await load(`${server.address}/embed`, crop, seconds, { connections: 32 }));
       row(
         "FastAPI, whole photos, 16 clients",
-        await load(`${server.address}/search`, photo, "photo", seconds, { connections: 16 }),
+        await load(`${server.address}/search`, photo, seconds, { connections: 16 }),
       );
       await server.stop();
     }

@@ -58,6 +58,36 @@ export async function inProcess<T>(name: string, job: unknown, options: ChildOpt
   return { value, peak, processor, seconds: (performance.now() - begin) / 1000 };
 }
 
+/** Options of a command, as it takes them; `true` is a switch. */
+export const flags = (values: Readonly<Record<string, string | number | true>>): string[] =>
+  Object.entries(values).flatMap(([name, value]) => [`--${name}`, ...(value === true ? [] : [String(value)])]);
+
+/** What a program printed. */
+interface Ended {
+  readonly printed: string;
+  /** From its launch to its end. */
+  readonly seconds: number;
+}
+
+/** Runs a program of Node to its end. Throws what it says when it fails. */
+export async function runNode(
+  args: readonly string[],
+  { cwd, env, watch }: Omit<ChildOptions, "limit"> & { readonly watch?: Watch | undefined } = {},
+): Promise<Ended> {
+  const begin = performance.now();
+  const child = spawn(process.execPath, args, {
+    ...(cwd !== undefined && { cwd }),
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
+  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const watched = watch?.(child.pid ?? 0, isOver);
+  const [printed, said, code] = await Promise.all([text(child.stdout), text(child.stderr), ended, watched]);
+  if (code !== 0) throw new Error(`${args.join(" ")}: ${printed}${said}`);
+  return { printed, seconds: (performance.now() - begin) / 1000 };
+}
+
 /** Settings of a command. */
 export interface CommandOptions extends ChildOptions {
   readonly watch?: Watch;
@@ -74,20 +104,12 @@ export async function petalface(
   { cwd, env, watch, installed }: CommandOptions = {},
 ): Promise<Measured<Readonly<Record<string, unknown>>>> {
   const file = join(tmpdir(), `petalface-bench-${randomUUID()}`);
-  const begin = performance.now();
   const program = ["--import", join(import.meta.dirname, "usage.ts"), commandLine(installed), ...args, "--json"];
-  const child = spawn(process.execPath, program, {
+  const { printed, seconds } = await runNode(program, {
+    ...{ watch, env: { ...env, BENCH_USAGE: file } },
     ...(cwd !== undefined && { cwd }),
-    env: { ...process.env, ...env, BENCH_USAGE: file },
-    stdio: ["ignore", "pipe", "pipe"],
   });
-  const ended = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
-  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
-  const watched = watch?.(child.pid ?? 0, isOver);
-  const [document, said, code] = await Promise.all([text(child.stdout), text(child.stderr), ended, watched]);
-  const seconds = (performance.now() - begin) / 1000;
-  if (code !== 0) throw new Error(`petalface ${args.join(" ")}: ${document}${said}`);
   const used = JSON.parse(await readFile(file, "utf8")) as Usage;
   await rm(file);
-  return { ...used, seconds, value: JSON.parse(document) as Readonly<Record<string, unknown>> };
+  return { ...used, seconds, value: JSON.parse(printed) as Readonly<Record<string, unknown>> };
 }

@@ -1,5 +1,5 @@
 import { type EmbeddingModel, openEmbedder } from "petalface/backbones";
-import { openData } from "petalface/data";
+import { type FaceData, openData, subset } from "petalface/data";
 import { embedFaces } from "petalface/embeddings";
 import { type Degradation, type ImageRequest, openLoader } from "petalface/images";
 import { lfw } from "./shared.ts";
@@ -39,6 +39,19 @@ export async function openFaceRows(model: EmbeddingModel, threads: number): Prom
   };
 }
 
+/** A face shown at so many pixels a side; undefined: as it is. */
+export const shrinkTo = (pixels: number | undefined): Degradation | undefined =>
+  pixels === undefined ? undefined : { kind: "lr", pixels };
+
+/** Requests for the faces of a set, in its order. */
+export const requestsIn = (
+  data: FaceData,
+  degrade: (at: number) => Degradation | undefined = () => undefined,
+): ImageRequest[] =>
+  Array.from({ length: data.length }, (_, at) => ({
+    ...{ source: data.at(at).source, flip: false, degrade: degrade(at) },
+  }));
+
 /** Requests for picture files, all of them degraded alike. */
 export const requestsOf = (files: readonly string[], degrade?: Degradation): ImageRequest[] =>
   files.map((path) => ({ source: { kind: "file", path }, flip: false, degrade }));
@@ -55,11 +68,5 @@ export async function loadPhotos(
 ): Promise<Uint8Array> {
   const data = await openData(lfw);
   await using loader = openLoader({ size, threads: 1 });
-  return await loader.load(
-    spread(count, data.length).map((place, at) => {
-      const pixels = pixelsOf(at);
-      const degrade = pixels === undefined ? undefined : ({ kind: "lr", pixels } as const);
-      return { source: data.at(place).source, flip: false, degrade };
-    }),
-  );
+  return await loader.load(requestsIn(subset(data, spread(count, data.length)), (at) => shrinkTo(pixelsOf(at))));
 }

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { itemAt, writeModel } from "onnx-grad";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { petalface } from "../skeleton/children.ts";
+import { flags, petalface } from "../skeleton/children.ts";
 import { table } from "../skeleton/page.ts";
 import { range } from "../skeleton/statistics.ts";
 import { inTurns, wallSeconds } from "../skeleton/turns.ts";
@@ -47,10 +47,8 @@ export default defineBenchmark({
       await writeWorkload(await makeWorkload(await openNetwork(name, model), batch), folder);
       const run = join(folder, "run");
       const faces = `synthetic:people=${batch / 2},images=2,seed=1`;
-      const ours = [
-        ...["adapt", "--model", model, "--train", faces, "--batch", String(batch), "--epochs", "1"],
-        ...["--threads", String(threads), "--out", run, ...(isSwin(name) ? ["--sites", "*.attn.qkv"] : [])],
-      ];
+      const sites = isSwin(name) ? { sites: "*.attn.qkv" } : {};
+      const ours = ["adapt", ...flags({ model, train: faces, batch, epochs: 1, threads, out: run, ...sites })];
       const order = JSON.stringify({ folder, form: "eager", threads, task: "step" });
       const wholes: number[] = [];
       const times = await inTurns(

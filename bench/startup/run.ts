@@ -1,8 +1,6 @@
-import { spawn } from "node:child_process";
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
-import { commandLine } from "../skeleton/children.ts";
+import { commandLine, runNode } from "../skeleton/children.ts";
 
 /** Seconds of a run of one step, from the launch of the command. */
 export interface StartTimes {
@@ -29,11 +27,7 @@ export async function timeStart(
   await rm(folder, { recursive: true, force: true });
   // The clock of the file system, whose times are compared with it.
   const launched = Date.now();
-  const child = spawn(process.execPath, [commandLine(installed), ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  const ended = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
-  const [printed, said, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-  const whole = (Date.now() - launched) / 1000;
-  if (code !== 0) throw new Error(`petalface ${args.join(" ")}: ${printed}${said}`);
+  const { seconds: whole } = await runNode([commandLine(installed), ...args]);
   // A run of one step writes the file once, right after its step.
   const { mtimeMs } = await stat(join(folder, "metrics.jsonl"));
   return { step: (mtimeMs - launched) / 1000, whole };

@@ -10,8 +10,7 @@ import { type Benchmark, defineBenchmark } from "../skeleton/benchmark.ts";
 import { readFloats } from "../skeleton/floats.ts";
 import type { Python } from "../skeleton/python.ts";
 import { relativeError } from "../skeleton/statistics.ts";
-import { inTurns } from "../skeleton/turns.ts";
-import { type Contender, ourProgram, startContender } from "./contender.ts";
+import { type Contender, ourProgram, startContender, timeSteps } from "./contender.ts";
 import { flopsOf } from "./flops.ts";
 import { gemmLimit } from "./gemm.ts";
 import { embeddingNames, graphOf, isSwin, isTimm, networkNames, openNetwork } from "./networks.ts";
@@ -121,13 +120,8 @@ async function compare(name: string, batch: number, setting: Setting): Promise<R
     const [ownFloats, exact] = [await floatsOf(form), await floatsOf("reference")];
     errors.push(relativeError(ownFloats, exact));
   }
-  const steps = contenders.map(() => 1);
-  const turns = contenders.map((contender, at) => async (round: number) => {
-    const { seconds } = await contender.run(itemAt(steps, at));
-    if (round < 0) steps[at] = Math.max(1, Math.round(setting.seconds / seconds));
-    return seconds;
-  });
-  const times = await inTurns(turns, { rounds, pause: 100 });
+  const timings = await timeSteps(contenders, { rounds, seconds: setting.seconds, warmUp: 1 });
+  const times = timings.map((own) => own.map(({ seconds }) => seconds));
   const rows: Row[] = [];
   for (const [at, contender] of contenders.entries())
     rows.push({

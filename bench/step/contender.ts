@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { itemAt } from "onnx-grad";
+import { inTurns } from "../skeleton/turns.ts";
 
 /** Program of our own contender; its one argument is an order in JSON. */
 export const ourProgram = join(import.meta.dirname, "ours.ts");
@@ -10,9 +12,9 @@ export interface Timing {
   /** Wall time of one step. */
   readonly seconds: number;
   /** Processor time of one step, all threads together. */
-  readonly processor?: number;
-  /** Frozen embeddings that were computed as targets in one step; ours alone may tell it. */
-  readonly targets?: number;
+  readonly processor: number;
+  /** Frozen embeddings that were computed as targets in one step. */
+  readonly targets: number;
   readonly loss: number;
 }
 
@@ -53,4 +55,26 @@ export async function startContender(name: string, program: string, args: readon
     run: (steps) => order<Timing>(steps),
     finish: async () => (await order<{ peak: number }>(0)).peak,
   };
+}
+
+/**
+ * Times steps of all contenders, alternately: what each says in each round. A round of each takes
+ * about as long.
+ *
+ * @param warmUp steps of the round before
+ */
+export async function timeSteps(
+  contenders: readonly Contender[],
+  { rounds, seconds, warmUp }: Readonly<Record<"rounds" | "seconds" | "warmUp", number>>,
+): Promise<Timing[][]> {
+  const steps = contenders.map(() => warmUp);
+  const timings = contenders.map((): Timing[] => []);
+  const turns = contenders.map((contender, at) => async (round: number) => {
+    const timing = await contender.run(itemAt(steps, at));
+    if (round < 0) steps[at] = Math.max(1, Math.round(seconds / timing.seconds));
+    else timings[at].push(timing);
+    return timing.seconds;
+  });
+  await inTurns(turns, { rounds, pause: 100 });
+  return timings;
 }

@@ -4,14 +4,13 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setBatch, type Tensor } from "onnx-grad";
 import { facesAtOnce } from "petalface/backbones";
 import { floatsOf, openSession } from "petalface/runtime";
 import { clipFactor, freshMoments, l2Norm, optimize, trainingOptions, trainingSession } from "petalface/training";
 import { readFloats } from "../skeleton/floats.ts";
-import { usage } from "../skeleton/measured.ts";
 import { openNetwork } from "./networks.ts";
+import { takeOrders } from "./orders.ts";
 import { trainingGraphOf } from "./training-graph.ts";
 import { recipe } from "./workload.ts";
 
@@ -42,7 +41,7 @@ interface Outcome {
   readonly values: Float32Array;
 }
 
-const started = performance.now();
+const stepDone = takeOrders();
 const network = await openNetwork(name, join(folder, "model.onnx"));
 const [theta, input, alpha, target] = (await Promise.all(
   ["theta", "input", "alpha", "target"].map((file) => readFloats(join(folder, `${file}.f32`))),
@@ -111,22 +110,7 @@ async function training(): Promise<() => Promise<Outcome>> {
   };
 }
 
-const say = (value: unknown): void => {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
-};
 const first = await run();
 await writeFile(join(folder, `${file}.f32`), first.values);
-say({ loss: first.loss, startup: (performance.now() - started) / 1000 });
-
-for await (const line of createInterface(process.stdin)) {
-  const steps = Number(line);
-  if (steps === 0) break;
-  const [begin, used] = [performance.now(), process.cpuUsage()];
-  let last = 0;
-  for (let i = 0; i < steps; i++) last = (await run()).loss;
-  const seconds = (performance.now() - begin) / 1000;
-  const { user, system } = process.cpuUsage(used);
-  say({ seconds: seconds / steps, processor: (user + system) / 1e6 / steps, loss: last });
-}
-say({ peak: usage().peak });
-process.exit(0);
+stepDone(first.loss);
+for (;;) stepDone((await run()).loss);

@@ -39,7 +39,7 @@ export default defineBenchmark({
     render: { help: "only write the page of what is finished", default: false },
   },
   async run(values, { work, python: findPython }) {
-    const { images: lengths, "peer-images": peerLengths, seed, threads, rounds, seconds, render } = values;
+    const { images: lengths, "peer-images": peerLengths, seed, threads, rounds, render } = values;
     const kept = join(work, "kept");
     const jobOf = (contender: Contender, images: number): Job => ({
       ...{ contender, model, seed, images, threads, folds: choiceFolds, frozen: kept },
@@ -68,7 +68,7 @@ export default defineBenchmark({
 
     const speedFile = join(work, "speed.json");
     if (python !== undefined && rounds > 0) {
-      const speeds = await measureSpeed(python, { kept, stream, work, threads, rounds, seconds });
+      const speeds = await measureSpeed(python, { kept, stream, work }, values);
       await writeFile(speedFile, JSON.stringify(speeds));
     }
     const speeds = existsSync(speedFile) ? (JSON.parse(await readFile(speedFile, "utf8")) as Speed[]) : [];

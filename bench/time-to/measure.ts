@@ -1,4 +1,3 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
@@ -8,7 +7,8 @@ import { normaliseRows } from "petalface/matching";
 import { testPixels } from "../faces/plan.ts";
 import { recipeOf } from "../faces/recipe.ts";
 import { facesOfFolds, type Job } from "../faces/run.ts";
-import { openFaceRows } from "../skeleton/faces.ts";
+import { openFaceRows, requestsIn, shrinkTo } from "../skeleton/faces.ts";
+import { kept } from "../skeleton/kept.ts";
 import { dot } from "../skeleton/linear.ts";
 import { modelFile } from "../skeleton/shared.ts";
 import { mean } from "../skeleton/statistics.ts";
@@ -26,21 +26,20 @@ export interface Cosines {
  * embedding of the shrunk face against the frozen one of the same face as it is. Kept in the job's
  * folder.
  */
-export async function cosinesOf(job: Job): Promise<Cosines> {
-  const file = join(job.folder, "cosines.json");
-  const asked = JSON.stringify([recipeOf(job), job.folds, testPixels]);
-  const text = await readFile(file, "utf8").catch(() => undefined);
-  const kept = text === undefined ? undefined : (JSON.parse(text) as Cosines & { readonly asked: string });
-  if (kept?.asked === asked) return kept;
+export const cosinesOf = (job: Job): Promise<Cosines> =>
+  kept(
+    join(job.folder, "cosines.json"),
+    () => measureCosines(job),
+    JSON.stringify([recipeOf(job), job.folds, testPixels]),
+  );
+
+async function measureCosines(job: Job): Promise<Cosines> {
   const backbone = await openBackbone(modelFile(job.model));
   const data = await facesOfFolds(job.folds);
   const { width } = backbone;
   const units = async (model: EmbeddingModel, pixels?: number): Promise<Float32Array> => {
     await using faces = await openFaceRows(model, job.threads);
-    const degrade = pixels === undefined ? undefined : ({ kind: "lr", pixels } as const);
-    const requests = Array.from({ length: data.length }, (_, at) => ({
-      ...{ source: data.at(at).source, flip: false, degrade },
-    }));
+    const requests = requestsIn(data, () => shrinkTo(pixels));
     return normaliseRows((await faces.embed(requests)).rows, width, "face");
   };
   const sharp = await units(backbone);
@@ -54,10 +53,7 @@ export async function cosinesOf(job: Job): Promise<Cosines> {
   }
   const persons = Array.from({ length: data.length }, (_, at) => data.at(at).person);
   const order = [...new Set(persons)];
-  const found: Cosines = { values, people: persons.map((person) => order.indexOf(person)) };
-  await mkdir(job.folder, { recursive: true });
-  await writeFile(file, JSON.stringify({ asked, ...found }));
-  return found;
+  return { values, people: persons.map((person) => order.indexOf(person)) };
 }
 
 /** Each face's mean over the low resolutions. */

@@ -1,9 +1,7 @@
 import { join } from "node:path";
-import { itemAt } from "onnx-grad";
 import { trainingOptions } from "petalface/training";
 import type { Python } from "../skeleton/python.ts";
-import { inTurns } from "../skeleton/turns.ts";
-import { type Contender, startContender } from "../step/contender.ts";
+import { type Contender, startContender, type Timing, timeSteps } from "../step/contender.ts";
 import { peerOrder } from "./peer.ts";
 import { contenders, reference } from "./plan.ts";
 
@@ -39,21 +37,8 @@ export const rowNames = {
  */
 export async function measureSpeed(
   python: Python,
-  {
-    kept,
-    stream,
-    work,
-    threads,
-    rounds,
-    seconds,
-  }: {
-    readonly kept: string;
-    readonly stream: string;
-    readonly work: string;
-    readonly threads: number;
-    readonly rounds: number;
-    readonly seconds: number;
-  },
+  { kept, stream, work }: Readonly<Record<"kept" | "stream" | "work", string>>,
+  { threads, rounds, seconds }: Readonly<Record<"threads" | "rounds" | "seconds", number>>,
 ): Promise<Speed[]> {
   const ours = (name: string, order: object): Promise<Contender> => {
     const program = join(import.meta.dirname, "ours.ts");
@@ -64,34 +49,28 @@ export async function measureSpeed(
     return startContender(name, python.path, await peerOrder(file, { stream, threads, channelsLast }));
   };
   const { options } = contenders.ours;
+  const { batch } = trainingOptions(options);
   const started = [
-    { batch: trainingOptions(options).batch, contender: await ours(rowNames.known, { options, kept }) },
-    { batch: trainingOptions(options).batch, contender: await ours(rowNames.first, { options }) },
+    { batch, contender: await ours(rowNames.known, { options, kept }) },
+    { batch, contender: await ours(rowNames.first, { options }) },
     {
       batch: trainingOptions(reference.options).batch,
       contender: await ours(rowNames.reference, { options: reference.options, kept }),
     },
-    { batch: trainingOptions(options).batch, contender: await peer(rowNames.peer, false) },
-    { batch: trainingOptions(options).batch, contender: await peer(rowNames.peerLast, true) },
+    { batch, contender: await peer(rowNames.peer, false) },
+    { batch, contender: await peer(rowNames.peerLast, true) },
   ];
-  const steps = started.map(() => 4);
-  const processor = started.map((): number[] => []);
-  const targets = started.map((): number[] => []);
-  const turns = started.map(({ contender }, at) => async (round: number) => {
-    const timing = await contender.run(itemAt(steps, at));
-    if (round < 0) steps[at] = Math.max(1, Math.round(seconds / timing.seconds));
-    else {
-      itemAt(processor, at).push(timing.processor ?? Number.NaN);
-      itemAt(targets, at).push(timing.targets ?? 0);
-    }
-    return timing.seconds;
-  });
-  const times = await inTurns(turns, { rounds, pause: 100 });
+  const timings = await timeSteps(
+    started.map(({ contender }) => contender),
+    { rounds, seconds, warmUp: 4 },
+  );
   const found: Speed[] = [];
-  for (const [at, { batch, contender }] of started.entries())
+  for (const [at, { batch, contender }] of started.entries()) {
+    const each = (of: keyof Timing): number[] => timings[at].map((timing) => timing[of] ?? 0);
     found.push({
-      ...{ name: contender.name, batch, startup: contender.startup, seconds: itemAt(times, at) },
-      ...{ processor: itemAt(processor, at), targets: itemAt(targets, at), peak: await contender.finish() },
+      ...{ name: contender.name, batch, startup: contender.startup, seconds: each("seconds") },
+      ...{ processor: each("processor"), targets: each("targets"), peak: await contender.finish() },
     });
+  }
   return found;
 }

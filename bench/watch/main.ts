@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { findFfmpeg } from "petalface/faces";
 import { decodePhoto, encodePixels, type Pixels, resize } from "petalface/images";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { petalface } from "../skeleton/children.ts";
+import { flags, petalface } from "../skeleton/children.ts";
 import { table } from "../skeleton/page.ts";
 import { lfw, modelFile, shared } from "../skeleton/shared.ts";
 
@@ -17,10 +17,10 @@ const people = 40;
 /** Pixels by which a face moves from frame to frame. */
 const step = 12;
 
-const detectors: Readonly<Record<string, readonly string[]>> = {
-  "fr_detect, fr_landmark (default)": [],
-  YuNet: ["--detector", join(shared, "weights/yunet_n_dynamic.onnx"), "--landmarks", "own"],
-  SCRFD: ["--detector", join(shared, "weights/scrfd_2.5g_bnkps.onnx"), "--landmarks", "own"],
+const detectors: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "fr_detect, fr_landmark (default)": {},
+  YuNet: { detector: join(shared, "weights/yunet_n_dynamic.onnx"), landmarks: "own" },
+  SCRFD: { detector: join(shared, "weights/scrfd_2.5g_bnkps.onnx"), landmarks: "own" },
 };
 
 export default defineBenchmark({
@@ -50,9 +50,8 @@ export default defineBenchmark({
       const shown = known.slice(0, count);
       const video = await drawVideo(join(work, `camera-${count}`), shown, frames);
       for (const [name, options] of Object.entries(detectors)) {
-        const { value, processor } = await petalface([
-          ...["watch", video, "--gallery", gallery, "--once", "--threads", String(threads), ...options],
-        ]);
+        const args = flags({ gallery, once: true, threads, ...options });
+        const { value, processor } = await petalface(["watch", video, ...args]);
         const { seconds, tracks, events } = value as unknown as {
           readonly seconds: number;
           readonly tracks: number;
