@@ -60,7 +60,8 @@ it("each definition has its folder's name, and says what it measures in one sent
   for (const { name, measures, options, requirements } of benchmarks) {
     expect(measures, name).toMatch(/^[A-Z`].{20,120}\.$/);
     for (const { help } of Object.values(options)) expect(help.length, name).toBeGreaterThan(4);
-    if (requirements !== undefined) expect(existsSync(requirements), requirements).toBe(true);
+    if (requirements !== undefined)
+      expect(existsSync(join(bench, requirements, "requirements.txt")), requirements).toBe(true);
   }
 });
 

@@ -1,7 +1,3 @@
-/**
- * Aligning photos: how exact the five points are, what happens to faces of a few pixels, whether a
- * recogniser notices, and how fast it is.
- */
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";
@@ -31,7 +27,7 @@ export default defineBenchmark({
   minutes: 4,
   needs: "the shared photos and detectors",
   options: {},
-  requirements: join(import.meta.dirname, "requirements.txt"),
+  requirements: "align",
   async run(_, { work, python }) {
     const photos = await decodeSample();
     const points: PointRow[] = [];

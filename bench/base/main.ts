@@ -1,7 +1,3 @@
-/**
- * What 8-bit frozen weights (`petalface adapt --base int8`) do to the accuracy, speed and memory of
- * a trained transformer. The network is made once and kept, and so is every finished training.
- */
 import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -25,7 +21,7 @@ export default defineBenchmark({
   minutes: 75,
   needs: "the shared photos and weights, Linux",
   keeps: true,
-  requirements: join(import.meta.dirname, "../networks/requirements.txt"),
+  requirements: "networks",
   options: {
     images: { help: "training images seen", default: 9600 },
     seeds: { help: "seeds of each form", default: [0, 1, 2] },

@@ -1,7 +1,3 @@
-/**
- * What accuracy a share of the weights buys: adapters of several sizes on the same images.
- * Finished trainings are kept in the work folder, and a stopped one continues.
- */
 import { join } from "node:path";
 import { openBackbone } from "petalface/backbones";
 import { runAll } from "../faces/jobs.ts";

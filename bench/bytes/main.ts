@@ -1,7 +1,3 @@
-/**
- * One product with a frozen weight in 8-bit whole numbers, by the form of its bytes: how far off
- * and how fast.
- */
 import { encodeModel, float32, type Graph, GraphBuilder, itemAt, lower, ops, type Tensor } from "onnx-grad";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { defineBenchmark } from "../skeleton/benchmark.ts";

@@ -1,7 +1,3 @@
-/**
- * Adapts models and measures them on probes that an independent chain of cameras made. Trainings
- * are kept in the work folder, and a stopped one continues.
- */
 import { join } from "node:path";
 import { type Adapter, adaptedModel, loadAdapter } from "petalface/adapters";
 import { type Backbone, type EmbeddingModel, openBackbone } from "petalface/backbones";
@@ -29,7 +25,7 @@ export default defineBenchmark({
   minutes: 30,
   needs: "the shared photos and weights, and ffmpeg with libx264",
   keeps: true,
-  requirements: join(import.meta.dirname, "requirements.txt"),
+  requirements: "camera",
   options: {
     models: { help: "names among the shared weights", default: ["edgeface_xxs"] },
     contenders: { help: "ways to train", default: contenders.map(({ name }) => name) },

@@ -1,5 +1,5 @@
 import { bootstrap, type Estimate, estimate } from "petalface/evaluation";
-import { type CopyWeight, copyWeights, type EnrolledFaces, normaliseRows } from "petalface/matching";
+import { type CopyWeight, copyPairScores, copyWeights, type EnrolledFaces, normaliseRows } from "petalface/matching";
 
 /** Embedded probes: row i is of the person in the gallery's row `person[i]`. */
 export interface Probes {
@@ -24,27 +24,13 @@ const far = 0.01;
  * it follows alpha.
  */
 export function scoresOf(gallery: EnrolledFaces, probes: Probes, weight: CopyWeight): Float32Array {
-  const { width, sharp, copies } = gallery;
+  const { width, sharp } = gallery;
   const people = sharp.length / width;
+  const count = probes.person.length;
+  const all = Int32Array.from({ length: count * people }, (_, at) => at);
+  const pairs = { enrolled: all.map((at) => at % people), probe: all.map((at) => Math.floor(at / people)) };
   const units = normaliseRows(probes.rows, width, "probe");
-  const weights = copyWeights(weight, probes.person.length, probes.alpha);
-  const product = (a: Float32Array, i: number, b: Float32Array, j: number): number => {
-    let sum = 0;
-    for (let k = 0; k < width; k++) sum += a[i * width + k] * b[j * width + k];
-    return sum;
-  };
-  const across = Float64Array.from({ length: people }, (_, row) => product(sharp, row, copies, row));
-  const length = Float64Array.from({ length: people }, (_, row) => product(copies, row, copies, row));
-  const scores = new Float32Array(probes.person.length * people);
-  for (let probe = 0; probe < probes.person.length; probe++) {
-    const w = weights[probe];
-    for (let row = 0; row < people; row++) {
-      const norm = Math.sqrt(1 + 2 * w * across[row] + w * w * length[row]);
-      const cosine = product(units, probe, sharp, row) + (w === 0 ? 0 : w * product(units, probe, copies, row));
-      scores[probe * people + row] = cosine / norm;
-    }
-  }
-  return scores;
+  return copyPairScores(gallery, units, copyWeights(weight, count, probes.alpha), pairs);
 }
 
 /** Rank-1 and true accepts of a matrix of scores. */

@@ -1,7 +1,3 @@
-/**
- * What each choice of the default recipe gains: the same training with one choice made otherwise.
- * Finished trainings are kept in the work folder, and a stopped one continues.
- */
 import { join } from "node:path";
 import { runAll } from "../faces/jobs.ts";
 import { type Contender, choiceFolds } from "../faces/plan.ts";

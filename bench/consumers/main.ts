@@ -1,4 +1,3 @@
-/** The files of `export --for` in the products' own code. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { exportModel } from "petalface";
@@ -35,7 +34,7 @@ export default defineBenchmark({
   measures: "Whether the products' own code makes of an exported file what petalface makes of it.",
   minutes: 8,
   needs: "the shared photos and weights",
-  requirements: join(import.meta.dirname, "requirements.txt"),
+  requirements: "consumers",
   options: {
     models: { help: "names among the shared weights", default: ["mobilefacenet", "fr_feature", "edgeface_xs"] },
     runs: { help: "a run for each of them; adapters with drawn weights unless given", default: [] as string[] },

@@ -1,5 +1,5 @@
 import { normaliseRows } from "petalface/matching";
-import { dot } from "../skeleton/linear.ts";
+import { dot, rowAt } from "../skeleton/linear.ts";
 
 /** Cosine with petalface's own embedding that every face must reach. */
 const leastCosine = 0.9999;
@@ -63,8 +63,7 @@ export function rowOf(
   const [there, before] = [normaliseRows(adapted, width), normaliseRows(frozen, width)];
   const cosines = (to: Embedded): number[] => {
     const here = normaliseRows(to.data, width);
-    const row = (all: Float32Array, face: number) => all.subarray(face * width, (face + 1) * width);
-    return Array.from(exact.alpha, (_, face) => dot(row(there, face), row(here, face)));
+    return Array.from(exact.alpha, (_, face) => dot(rowAt(there, width, face), rowAt(here, width, face)));
   };
   const isSharp = (face: number): boolean => exact.alpha[face] === 1;
   const least = (all: readonly number[], wanted: boolean): number =>

@@ -1,7 +1,3 @@
-/**
- * Enrols faces with low-resolution copies at several weights. Trained adapters are kept in the work
- * folder and not trained again.
- */
 import { join } from "node:path";
 import { measureEmbeddings } from "petalface/evaluation";
 import { type CopyWeight, checkCopies } from "petalface/matching";

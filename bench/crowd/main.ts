@@ -1,4 +1,3 @@
-/** Far faces in camera frames, with and without a near one before them. */
 import { type CrowdCount, crowd, measureCrowd } from "../align/crowd.ts";
 import { detectors } from "../align/detectors.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";

@@ -1,8 +1,3 @@
-/**
- * A million files, and a record file of 5 GB: how long until training could start, the first time
- * and with the list kept; how fast records are read anywhere; and how fast faces are decoded and
- * degraded.
- */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,7 +1,3 @@
-/**
- * Decisions of galleries on real faces: open-set searches, tracks, and the templates of people with
- * several photos.
- */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

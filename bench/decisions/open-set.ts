@@ -1,17 +1,10 @@
-import {
-  buildTemplates,
-  type EnrolledVectors,
-  estimateThresholds,
-  openSearcher,
-  type ThresholdTable,
-  thresholdAt,
-} from "petalface/gallery";
+import { type EnrolledVectors, estimateThresholds, type ThresholdTable, thresholdAt } from "petalface/gallery";
 import { type Interval, withEnds } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 import type { Describing, View } from "./describe.ts";
 import type { Person } from "./faces.ts";
 import { withIntervals } from "./interval.ts";
-import { enrolled, nearest } from "./search.ts";
+import { enrolFirst, nearest, openPeople } from "./search.ts";
 
 /** Sides in pixels of the searched faces; undefined: as they are. */
 const sides = [undefined, 16, 12, 8] as const;
@@ -53,11 +46,7 @@ export interface OpenSet {
  */
 export async function openSetTables(model: Describing, set: OpenSet): Promise<string> {
   const { people, strangers, twice, draws, copies } = set;
-  const faces = await model.describe(
-    people.map(({ photos: [photo] }) => ({ photo })),
-    copies,
-  );
-  const gallery = enrolled(faces, [...people.keys()], copies.length > 0);
+  const gallery = await enrolFirst(model, people, copies);
   const mates = people.flatMap((person, place) => (person.photos.length > 1 ? [{ person, place }] : []));
   const places = new Map(mates.map(({ person, place }) => [person.name, place]));
   const searches: Searches[] = [
@@ -108,7 +97,7 @@ async function describeOnce(model: Describing, views: readonly View[]) {
 }
 
 async function estimatesOn(gallery: EnrolledVectors): Promise<ThresholdTable[]> {
-  await using searcher = openSearcher(buildTemplates(gallery, "best"), { threads: 1 });
+  await using searcher = openPeople(gallery, "best");
   const found = await Promise.all(rates.map((rate) => estimateThresholds(gallery, searcher, rate)));
   return found.flatMap((each) => (each === undefined ? [] : [each.table]));
 }

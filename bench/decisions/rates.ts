@@ -1,17 +1,10 @@
-import {
-  buildTemplates,
-  decide,
-  estimateThresholds,
-  type FaceEmbedding,
-  joinTrack,
-  openSearcher,
-} from "petalface/gallery";
+import { decide, estimateThresholds, type FaceEmbedding, joinTrack } from "petalface/gallery";
 import { shareInterval } from "petalface/matching";
 import { withEnds } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 import type { Describing } from "./describe.ts";
 import type { Person } from "./faces.ts";
-import { enrolled } from "./search.ts";
+import { enrolFirst, openPeople } from "./search.ts";
 import { frameOf } from "./tracks.ts";
 
 /** Frames of a track. */
@@ -30,12 +23,8 @@ export async function rateTable(
   strangers: readonly Person[],
   copies: readonly number[],
 ): Promise<string> {
-  const faces = await model.describe(
-    people.map(({ photos }) => ({ photo: photos[0] })),
-    copies,
-  );
-  const gallery = enrolled(faces, [...people.keys()], copies.length > 0);
-  await using searcher = openSearcher(buildTemplates(gallery, "mean"), { threads: 1 });
+  const gallery = await enrolFirst(model, people, copies);
+  await using searcher = openPeople(gallery, "mean");
   const chosen = await estimateThresholds(gallery, searcher, 0.01);
   if (chosen === undefined) throw new Error("nothing was estimated");
   const rows: string[][] = [];

@@ -8,6 +8,11 @@ import {
   type TemplateRule,
 } from "petalface/gallery";
 import { normaliseRows } from "petalface/matching";
+import { withEnds } from "../skeleton/intervals.ts";
+import { mean } from "../skeleton/statistics.ts";
+import type { Describing } from "./describe.ts";
+import type { Person } from "./faces.ts";
+import { withInterval } from "./interval.ts";
 
 /** Enrolled faces as a store would give them; `people` are their owners' numbers. */
 export function enrolled(
@@ -32,6 +37,26 @@ export function enrolled(
     alpha: Float32Array.from(faces, ({ alpha }) => alpha),
     score: new Float64Array(faces.length),
   };
+}
+
+/** A gallery of everybody's first photo; people are numbered in their order. */
+export async function enrolFirst(
+  model: Describing,
+  people: readonly Person[],
+  copies: readonly number[] = [],
+): Promise<EnrolledVectors> {
+  const views = people.map(({ photos }) => ({ photo: photos[0] }));
+  return enrolled(await model.describe(views, copies), [...people.keys()], copies.length > 0);
+}
+
+/**
+ * Rank-1 in per cent, with its interval over people.
+ *
+ * @param searches whose each was, and whether it found them
+ */
+export function rank1(searches: readonly { readonly place: number; readonly hit: boolean }[]): string {
+  const people = [...Map.groupBy(searches, ({ place }) => place).values()];
+  return withEnds(withInterval(people, (chosen) => mean(chosen.flat().map(({ hit }) => Number(hit)))));
 }
 
 /** Opens search for people. */

@@ -1,10 +1,8 @@
 import { templateRules } from "petalface/gallery";
-import { withEnds } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 import type { Describing } from "./describe.ts";
 import type { Person } from "./faces.ts";
-import { withInterval } from "./interval.ts";
-import { enrolled, nearest } from "./search.ts";
+import { enrolled, nearest, rank1 } from "./search.ts";
 
 const enrolledPhotos = 3;
 const mostProbes = 3;
@@ -51,18 +49,7 @@ export async function templateTable(
             [],
           );
           const found = await nearest(gallery, rule, probes);
-          const hits = new Map<number, boolean[]>();
-          probesOf.forEach(({ place }, at) => {
-            hits.set(place, [...(hits.get(place) ?? []), found[at]?.[0]?.person === place]);
-          });
-          cells.push(
-            withEnds(
-              withInterval([...hits.values()], (chosen) => {
-                const all = chosen.flat();
-                return all.filter((hit) => hit).length / all.length;
-              }),
-            ),
-          );
+          cells.push(rank1(probesOf.map(({ place }, at) => ({ place, hit: found[at]?.[0]?.person === place }))));
         }
         rows.push([name, `${rule}${withCopies ? ", copies" : ""}`, ...cells]);
       }

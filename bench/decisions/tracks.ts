@@ -1,14 +1,12 @@
 import { itemAt } from "onnx-grad";
 import { type Candidate, type FaceEmbedding, joinTrack, type PersonSearcher } from "petalface/gallery";
 import { addScaled, normaliseRows } from "petalface/matching";
-import { withEnds } from "../skeleton/intervals.ts";
 import { dot } from "../skeleton/linear.ts";
 import { table } from "../skeleton/page.ts";
 import { mean, spread } from "../skeleton/statistics.ts";
 import type { Describing, View } from "./describe.ts";
 import type { Person } from "./faces.ts";
-import { withInterval } from "./interval.ts";
-import { enrolled, openPeople } from "./search.ts";
+import { enrolFirst, openPeople, rank1 } from "./search.ts";
 
 const lengths = [1, 3, 9] as const;
 const sides = [16, 12] as const;
@@ -102,11 +100,7 @@ export async function trackTable(
   people: readonly Person[],
   copies: readonly number[],
 ): Promise<string> {
-  const faces = await model.describe(
-    people.map(({ photos }) => ({ photo: photos[0] })),
-    copies,
-  );
-  await using searcher = openPeople(enrolled(faces, [...people.keys()], copies.length > 0), "mean");
+  await using searcher = openPeople(await enrolFirst(model, people, copies), "mean");
   const rows: string[][] = [];
   const alike: string[][] = [];
   for (const side of sides)
@@ -123,12 +117,10 @@ export async function trackTable(
       for (const [name, rule] of Object.entries(rules)) {
         const cells: string[] = [];
         for (const length of lengths) {
-          const hits = new Map<number, boolean[]>();
-          for (const [track, { place }] of tracks.entries()) {
-            const hit = (await rule(searcher, framesOf(track, length))) === place;
-            hits.set(place, [...(hits.get(place) ?? []), hit]);
-          }
-          cells.push(withEnds(withInterval([...hits.values()], (chosen) => mean(chosen.flat().map(Number)))));
+          const searches: { place: number; hit: boolean }[] = [];
+          for (const [track, { place }] of tracks.entries())
+            searches.push({ place, hit: (await rule(searcher, framesOf(track, length))) === place });
+          cells.push(rank1(searches));
         }
         rows.push([`${side} px, ${kind} (${tracks.length})`, name, ...cells]);
       }

@@ -1,7 +1,7 @@
 import { mean, median } from "../skeleton/statistics.ts";
 import type { Describing } from "./describe.ts";
 import type { Person } from "./faces.ts";
-import { enrolled, nearest } from "./search.ts";
+import { enrolFirst, nearest } from "./search.ts";
 
 /** Two names of one person. */
 export interface Twice {
@@ -28,8 +28,7 @@ export async function findTwice(
       [],
     );
   const mates = people.filter(({ photos }) => photos.length > 1);
-  const gallery = enrolled(await describe(people, 0), [...people.keys()], false);
-  const own = enrolled(await describe(mates, 0), [...mates.keys()], false);
+  const [gallery, own] = [await enrolFirst(model, people), await enrolFirst(model, mates)];
   const again = await nearest(own, "best", await describe(mates, 1), mates.length);
   const of = (person: number, isOwn: boolean): number[] =>
     (again[person] ?? []).filter((each) => (each.person === person) === isOwn).map(({ cosine }) => cosine);

@@ -1,7 +1,3 @@
-/**
- * Millions of comparisons: time and memory of petalface's matching against NumPy, used the way the
- * published evaluators use it.
- */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
@@ -42,7 +38,7 @@ export default defineBenchmark({
   measures: "Time and memory of verification and search at the size of IJB-C and TinyFace, against NumPy.",
   minutes: 3,
   keeps: true,
-  requirements: join(import.meta.dirname, "requirements.txt"),
+  requirements: "evaluate",
   options: {
     tasks: { help: "data sets whose size is imitated", default: ["tinyface", "ijbc"] },
     limit: { help: "seconds after which a contender is stopped", default: 600 },

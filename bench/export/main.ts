@@ -1,7 +1,3 @@
-/**
- * One exported file under three runtimes, and what each deployed form costs in speed and accuracy.
- */
-import { join } from "node:path";
 import { loadAdapter } from "petalface/adapters";
 import { openBackbone } from "petalface/backbones";
 import { openData, subset } from "petalface/data";
@@ -25,7 +21,7 @@ export default defineBenchmark({
   minutes: 12,
   usual: "--run RUN",
   needs: "the shared photos and weights, a run of `petalface adapt`",
-  requirements: join(import.meta.dirname, "../evaluate/requirements.txt"),
+  requirements: "evaluate",
   options: {
     model: { help: "a name among the shared weights, or a file", default: "mobilefacenet" },
     run: { help: "a run of petalface adapt on that model, or its adapter folder" },

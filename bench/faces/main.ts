@@ -1,7 +1,3 @@
-/**
- * Adapts real face models on real faces and measures what that gained, by every method alike.
- * Finished trainings are kept in the work folder and not run again; a stopped one continues.
- */
 import { basename, dirname, join } from "node:path";
 import type { TrainingChoices } from "petalface/training";
 import { defineBenchmark } from "../skeleton/benchmark.ts";

@@ -1,4 +1,3 @@
-/** Galleries of many faces: adding, opening, searching, next to faiss, usearch and pgvector. */
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { inProcess } from "../skeleton/children.ts";
@@ -8,10 +7,9 @@ import { cosineOf, openDrawer, probeKinds, width, writeEmbeddings } from "./data
 import { type NearestJob, nearestOfAll } from "./nearest.ts";
 import { type AllSearched, type Built, fill, firstKind, index, type OursJob, search } from "./ours.ts";
 import { type PgvectorJob, withPgvector } from "./pgvector.ts";
-import type { Contender } from "./table.ts";
+import type { Searched } from "./searches.ts";
 
 type Job = OursJob | PgvectorJob | NearestJob;
-type Result = Omit<Contender, "name" | "memory">;
 
 /** Most faces that exact search takes: its codes are in 4 GiB of memory. */
 const mostExact = Math.floor((2 ** 32 - 2 ** 24) / width);
@@ -45,7 +43,7 @@ export default defineBenchmark({
   title: "Galleries of many faces",
   measures: "Adding, opening and searching a gallery of many faces, next to faiss, usearch and pgvector.",
   minutes: 30,
-  requirements: join(import.meta.dirname, "requirements.txt"),
+  requirements: "gallery",
   options: {
     faces: { help: "faces in the gallery", default: 1_000_000 },
     probes: { help: "searches, one face after the other", default: 200 },
@@ -70,7 +68,7 @@ export default defineBenchmark({
     const peopleOf = (kind: number): readonly number[] => drawer.probes(probeKinds[kind], count, probes).people;
     const right = peopleOf(0);
     const rows: string[][] = [];
-    const report = (name: string, { opened, milliseconds, found }: Result, memory: number | undefined): void => {
+    const report = (name: string, { opened, milliseconds, found }: Searched, memory: number | undefined): void => {
       const hits = found.filter((person, probe) => person === right[probe]).length;
       rows.push([
         ...[name, `${opened.toFixed(1)} s`, `${milliseconds.toFixed(1)} ms`],
@@ -113,14 +111,14 @@ in float32. Where the right person is not the nearest of all, no search finds th
     for (const peerName of peer === undefined ? [] : ["faiss", "usearch"])
       for (const kind of ["exact", ...(indexes ? ["index"] : [])]) {
         const program = [join(import.meta.dirname, "peer.py"), peerName, kind, work, String(threads)];
-        const found = peer?.json<Result & { readonly memory: number }>(program);
+        const found = peer?.json<Searched & { readonly memory: number }>(program);
         const bits = peerName === "usearch" && kind === "index" ? "8 bits" : "float32";
         const name = `${peerName}, ${kind === "exact" ? "exact" : "HNSW"} (${bits})`;
         if (found !== undefined) report(name, found, found.memory);
       }
     if (postgres !== "") {
       const job: PgvectorJob = { kind: "pgvector index", count, probes, address: postgres };
-      const { value } = await run<Result>(job);
+      const { value } = await run<Searched>(job);
       report("pgvector, HNSW (half precision)", value, undefined);
     }
     return {

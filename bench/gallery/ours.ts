@@ -13,7 +13,7 @@ import { kept } from "../skeleton/kept.ts";
 import { usage } from "../skeleton/measured.ts";
 import { median, sum } from "../skeleton/statistics.ts";
 import { facesEach, openDrawer, probeKinds, width } from "./data.ts";
-import type { Contender } from "./table.ts";
+import { type Searched, searchEach } from "./searches.ts";
 
 /** A gallery of petalface, filled with the embeddings of a folder. */
 export interface OursJob {
@@ -57,23 +57,13 @@ export const facesOf = (rows: Float32Array, first: number) =>
     return { vector, copies: none, alpha: 1, score: null, source, picture: new Uint8Array(32) };
   });
 
-/** Searches for one face after the other: milliseconds of all but the first, and who is nearest. */
-export async function searchEach(
-  searcher: PersonSearcher,
-  probes: Float32Array,
-): Promise<{ readonly times: number[]; readonly nearest: number[] }> {
-  const times: number[] = [];
-  const nearest: number[] = [];
-  for (let probe = 0; probe < probes.length / width; probe++) {
-    const started = performance.now();
-    const rows = probes.subarray(probe * width, (probe + 1) * width);
-    const [candidates = []] = await searcher.search({ rows, alpha: [1] }, 5);
-    // The first one fills caches and starts the threads.
-    if (probe > 0) times.push(performance.now() - started);
-    nearest.push(candidates[0]?.person ?? -1);
-  }
-  return { times, nearest };
-}
+/** Who a searcher finds nearest to one face; -1: nobody. */
+export const nearestBy =
+  (searcher: PersonSearcher) =>
+  async (row: Float32Array): Promise<number> => {
+    const [candidates = []] = await searcher.search({ rows: row, alpha: [1] }, 5);
+    return candidates[0]?.person ?? -1;
+  };
 
 /** A line now and then on how far long work is. */
 function reporter(what: string, total: number, from = 0): (done: number) => void {
@@ -165,14 +155,14 @@ export async function search({ kind, folder, count, probes, threads, rule }: Our
   const drawer = openDrawer();
   const all: { times: number[]; nearest: number[] }[] = [];
   for (const each of kind === "search" ? probeKinds.slice(0, 1) : probeKinds)
-    all.push(await searchEach(searcher, drawer.probes(each, count, probes).rows));
+    all.push(await searchEach(drawer.probes(each, count, probes).rows, nearestBy(searcher)));
   // People are counted from 1.
   const nearest = all.map((one) => one.nearest.map((person) => person - 1));
   return { opened, times: all.map(({ times }) => times), nearest };
 }
 
 /** The searches of the first kind of probes, as the other contenders do them. */
-export const firstKind = ({ opened, times, nearest }: AllSearched): Omit<Contender, "name" | "memory"> => ({
+export const firstKind = ({ opened, times, nearest }: AllSearched): Searched => ({
   opened,
   milliseconds: median(times[0]),
   found: nearest[0],

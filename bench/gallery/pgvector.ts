@@ -1,7 +1,8 @@
 import pg from "pg";
+import { rowAt } from "../skeleton/linear.ts";
 import { median } from "../skeleton/statistics.ts";
 import { facesEach, openDrawer, probeKinds, width } from "./data.ts";
-import type { Contender } from "./table.ts";
+import { type Searched, searchEach } from "./searches.ts";
 
 export interface PgvectorJob {
   readonly kind: "pgvector index";
@@ -15,11 +16,7 @@ export interface PgvectorJob {
 const atOnce = 500;
 
 /** Searches with pgvector: half-precision vectors in a table with a graph (HNSW). */
-export async function withPgvector({
-  count,
-  probes: wanted,
-  address,
-}: PgvectorJob): Promise<Omit<Contender, "name" | "memory">> {
+export async function withPgvector({ count, probes: wanted, address }: PgvectorJob): Promise<Searched> {
   const client = new pg.Client({ connectionString: address });
   await client.connect();
   await client.query("CREATE EXTENSION IF NOT EXISTS vector");
@@ -29,9 +26,7 @@ export async function withPgvector({
   const asText = (row: Float32Array): string => `[${row.join(",")}]`;
   for (let start = 0; start < count; start += atOnce) {
     const rows = drawer.faces(start, Math.min(atOnce, count - start));
-    const all = Array.from({ length: rows.length / width }, (_, at) =>
-      asText(rows.subarray(at * width, (at + 1) * width)),
-    );
+    const all = Array.from({ length: rows.length / width }, (_, at) => asText(rowAt(rows, width, at)));
     await client.query(
       "INSERT INTO faces SELECT $1 + place - 1, unit::halfvec FROM unnest($2::text[]) WITH ORDINALITY AS t (unit, place)",
       [start, all],
@@ -42,17 +37,11 @@ export async function withPgvector({
   const opened = (performance.now() - begin) / 1000;
   await client.query("SET hnsw.ef_search = 128");
   const { rows: probes } = drawer.probes(probeKinds[0], count, wanted);
-  const times: number[] = [];
-  const found: number[] = [];
-  for (let probe = 0; probe < probes.length / width; probe++) {
-    const started = performance.now();
-    const { rows } = await client.query<{ readonly id: number }>(
-      "SELECT id FROM faces ORDER BY unit <#> $1::halfvec LIMIT 5",
-      [asText(probes.subarray(probe * width, (probe + 1) * width))],
-    );
-    if (probe > 0) times.push(performance.now() - started);
-    found.push(Math.floor((rows[0]?.id ?? -1) / facesEach));
-  }
+  const nearest = "SELECT id FROM faces ORDER BY unit <#> $1::halfvec LIMIT 5";
+  const { times, nearest: found } = await searchEach(probes, async (row) => {
+    const { rows } = await client.query<{ readonly id: number }>(nearest, [asText(row)]);
+    return Math.floor((rows[0]?.id ?? -1) / facesEach);
+  });
   await client.end();
   return { opened, milliseconds: median(times), found };
 }

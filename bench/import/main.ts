@@ -1,7 +1,3 @@
-/**
- * The full-size Swin from a checkpoint to embeddings, every step a command of its own: the time and
- * the peak memory of each.
- */
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
@@ -17,7 +13,7 @@ export default defineBenchmark({
   measures: "Time and memory of importing, adapting, exporting and embedding with an 861 MB checkpoint.",
   minutes: 5,
   needs: "the shared oracle, 5 GB of disk",
-  requirements: join(import.meta.dirname, "../networks/requirements.txt"),
+  requirements: "networks",
   options: {
     network: { help: "a full-size network of the oracle", default: "swin_256new_iqa" },
     batch: { help: "faces of the step, and to embed", default: 8 },

@@ -1,8 +1,4 @@
-/**
- * What share of a long training's gain shorter ones reach, by learning rate: what
- * `petalface adapt --minutes` says is to be expected. Finished trainings are kept in the work
- * folder, and a stopped one continues.
- */
+/** What `petalface adapt --minutes` says is to be expected is from here. */
 import { join } from "node:path";
 import { runAll } from "../faces/jobs.ts";
 import { type Contender, choiceFolds, testPixels } from "../faces/plan.ts";

@@ -1,4 +1,3 @@
-/** What a face costs in each form of an adapted model. */
 import { encodeModel, type Graph } from "onnx-grad";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { exportedGraph, levelsGraph, loadAdapter } from "petalface/adapters";

@@ -1,4 +1,3 @@
-/** What training on several ranks costs a step, and what it would gain on more machines. */
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";

@@ -1,7 +1,3 @@
-/**
- * Exports timm's networks from PyTorch and compares our features and gradients with PyTorch's.
- * Every file is compared in a process of its own. Exits with 1 if a bar is missed.
- */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
@@ -34,7 +30,7 @@ export default defineBenchmark({
   measures: "How far features and gradients of seven of timm's networks are from PyTorch's.",
   minutes: 30,
   keeps: true,
-  requirements: join(import.meta.dirname, "requirements.txt"),
+  requirements: "networks",
   options: {
     networks: { help: "names of timm", default: networks },
     variants: { help: "exporters", default: ["ts", "ts-1", "dynamo", "dynamo-1"] },

@@ -1,7 +1,3 @@
-/**
- * Why training without photos gains less: the same training on faces that lack one thing after the
- * other. What is finished is kept in the work folder and not run again.
- */
 import { join } from "node:path";
 import { openBackbone } from "petalface/backbones";
 import type { TrainingChoices } from "petalface/training";

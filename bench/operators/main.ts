@@ -1,7 +1,3 @@
-/**
- * Exports single functions from PyTorch and compares our gradients with PyTorch's. Exits with 1 if
- * one that can be read disagrees.
- */
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -36,7 +32,7 @@ export default defineBenchmark({
   measures: "How far gradients of single functions of PyTorch, exported in three ways, are from PyTorch's.",
   minutes: 10,
   keeps: true,
-  requirements: join(import.meta.dirname, "../networks/requirements.txt"),
+  requirements: "networks",
   options: { files: { help: "compare what export.py wrote to this folder before; needs no Python" } },
   async run({ files }, { work, needPython }) {
     const folder = files ?? work;

@@ -1,7 +1,3 @@
-/**
- * Adapters on the last stage only, with what the frozen layers below make of the images computed
- * once: how much faster, and how good.
- */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { shrinkingRecipe, type TrainingChoices } from "petalface/training";

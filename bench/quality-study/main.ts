@@ -1,8 +1,3 @@
-/**
- * Which quality measure gives the best adapter. Every (measure, seed) is trained and measured by
- * itself, on photos and on synthetic people; what is finished is kept in the work folder and not
- * run again.
- */
 import { join } from "node:path";
 import { shrinkingRecipe } from "petalface/training";
 import { choiceFolds, testFolds } from "../faces/plan.ts";

@@ -1,7 +1,3 @@
-/**
- * How many faces a second each quality measure judges, one thread, faces in memory; OpenCV's
- * BRISQUE and pyiqa's measures for comparison.
- */
 import { join } from "node:path";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { openData } from "petalface/data";
@@ -21,7 +17,7 @@ export default defineBenchmark({
   measures: "Faces a second of each quality measure, against OpenCV's BRISQUE and pyiqa.",
   minutes: 2,
   needs: "the shared photos and weights",
-  requirements: join(import.meta.dirname, "requirements.txt"),
+  requirements: "quality",
   options: {
     faces: { help: "faces that are judged", default: 256 },
     rounds: { help: "rounds of which the best counts", default: 5 },

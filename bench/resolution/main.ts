@@ -1,7 +1,4 @@
-/**
- * Fits the weights of the measure `resolution` (packages/petalface/src/quality/resolution.ts), and
- * says how well they do.
- */
+/** The weights are in packages/petalface/src/quality/resolution.ts. */
 import { itemAt } from "onnx-grad";
 import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
 import { quantile } from "petalface/quality";

@@ -1,7 +1,3 @@
-/**
- * `petalface serve` under load, next to a FastAPI server that works as insightface's do: one photo
- * at a time.
- */
 import { spawn } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -148,7 +144,7 @@ export default defineBenchmark({
     rounds: { help: "turns of the server, of `petalface embed` and of the engine alone", default: 3 },
     faces: { help: "faces of the gallery that is searched", default: 100_000 },
   },
-  requirements: join(import.meta.dirname, "requirements.txt"),
+  requirements: "serve",
   async run({ seconds, rounds, faces }, { work, python }) {
     const model = join(shared, "weights/fr_feature.onnx");
     const [crops] = await readdir(join(shared, "data/lfw112/Aaron_Eckhart"));

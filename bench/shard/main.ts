@@ -1,7 +1,3 @@
-/**
- * What one part of a large gallery takes on its server, and from it what 100 million faces would
- * take.
- */
 import {
   createGallery,
   openExactSearcher,
@@ -11,7 +7,8 @@ import {
 } from "petalface/gallery";
 import pg from "pg";
 import { facesEach, openDrawer, probeKinds, width } from "../gallery/data.ts";
-import { facesOf, record, searchEach } from "../gallery/ours.ts";
+import { facesOf, nearestBy, record } from "../gallery/ours.ts";
+import { searchEach } from "../gallery/searches.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
 import { median } from "../skeleton/statistics.ts";
@@ -60,7 +57,7 @@ async function sizes(address: string): Promise<{ readonly tables: number; readon
 
 /** Milliseconds of searches for one face after the other, and who was nearest. */
 async function searches(searcher: PersonSearcher, rows: Float32Array) {
-  const { times, nearest } = await searchEach(searcher, rows);
+  const { times, nearest } = await searchEach(rows, nearestBy(searcher));
   const sorted = times.toSorted((a, b) => a - b);
   return { middle: median(times), slow: sorted[Math.floor(0.99 * sorted.length)] ?? Number.NaN, nearest };
 }

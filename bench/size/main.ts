@@ -1,6 +1,3 @@
-/**
- * Training at size: a record file of many faces and classes, read and trained on by several ranks.
- */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { GraphBuilder, itemAt, ops, writeModel } from "onnx-grad";

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { usage } from "./measured.ts";
 import { type Option, type Options, printOptions, readOptions, type Values } from "./options.ts";
 import { beginning, circumstances } from "./page.ts";
@@ -54,11 +54,11 @@ export interface Benchmark<O extends Options = Options> {
   /** What must be there, such as the shared photos. */
   readonly needs?: string;
   readonly options: O;
-  /** File of its Python packages, a path. */
+  /** Folder in `bench` whose `requirements.txt` lists its Python packages. */
   readonly requirements?: string;
   /**
-   * Whether `runs/bench-NAME` keeps what a run made, for the next one; a folder that is thrown away
-   * otherwise.
+   * Whether `runs/bench-NAME` keeps what a run made, for the next one: finished trainings are not
+   * run again, and a stopped one continues. A folder that is thrown away otherwise.
    */
   readonly keeps?: boolean;
   /** Returns its page; undefined: there is none to write. */
@@ -68,6 +68,8 @@ export interface Benchmark<O extends Options = Options> {
 }
 
 const root = join(import.meta.dirname, "../..");
+
+const requirementsOf = (name: string): string => join(root, "bench", name, "requirements.txt");
 
 /** Keeps the types of a definition. */
 export const defineBenchmark = <const O extends Options>(benchmark: Benchmark<O>): Benchmark<O> => benchmark;
@@ -134,7 +136,7 @@ function placeOf(
   let made: Promise<Python> | undefined;
   const python = async (): Promise<Python | undefined> => {
     if (base === "none" || requirements === undefined) return undefined;
-    made ??= makePython(venv ?? join(root, "runs/bench-python", basename(dirname(requirements))), base, requirements);
+    made ??= makePython(venv ?? join(root, "runs/bench-python", requirements), base, requirementsOf(requirements));
     return made;
   };
   return {

@@ -5,6 +5,10 @@ export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return sum;
 }
 
+/** One row of a matrix `count x width`, in place. */
+export const rowAt = (rows: Float32Array, width: number, at: number): Float32Array =>
+  rows.subarray(at * width, (at + 1) * width);
+
 /** The lower triangle L of a positive definite matrix L x transpose(L). */
 export function cholesky(matrix: readonly ArrayLike<number>[]): number[][] {
   const lower: number[][] = [];

@@ -1,7 +1,3 @@
-/**
- * Seconds from the launch of the command `petalface adapt` to the end of its first step and of the
- * run, and PyTorch's from the launch of its program to its own first step.
- */
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -25,7 +21,7 @@ export default defineBenchmark({
   measures: "Seconds and memory from the command `petalface adapt` to its first step, against PyTorch.",
   minutes: 4,
   needs: "the shared weights, Linux",
-  requirements: join(import.meta.dirname, "../networks/requirements.txt"),
+  requirements: "networks",
   options: {
     networks: { help: "as of `bench -- step`", default: ["fr_feature", "mobilefacenet", "swin_256new"] },
     rounds: { help: "rounds that are timed, after one that warms up", default: 3 },

@@ -51,7 +51,7 @@ export const stepBenchmark = (task: Task): Benchmark =>
     minutes: 25,
     needs: "the shared weights, Linux",
     keeps: true,
-    requirements: here("../networks/requirements.txt"),
+    requirements: "networks",
     options: {
       networks: {
         help: "swin (18 blocks, steps only), vit_small_patch16_224 (timm's, with PEFT), or names of import --arch",

@@ -1,7 +1,3 @@
-/**
- * Minutes until the values of a long training are reached: today's recipe in petalface, and the
- * same in PyTorch with PEFT. Every finished training is kept, and a stopped one continues.
- */
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,7 +23,7 @@ export default defineBenchmark({
   minutes: 50,
   needs: "the shared photos and weights, Linux",
   keeps: true,
-  requirements: join(import.meta.dirname, "../networks/requirements.txt"),
+  requirements: "networks",
   options: {
     images: { help: "lengths of petalface's trainings, in images", default: [1600, 4800, 9600, 25600] },
     "peer-images": { help: "the same of PyTorch's, some of them", default: [1600, 4800, 9600, 25600] },

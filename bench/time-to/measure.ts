@@ -9,7 +9,7 @@ import { recipeOf } from "../faces/recipe.ts";
 import { facesOfFolds, type Job } from "../faces/run.ts";
 import { openFaceRows, requestsIn, shrinkTo } from "../skeleton/faces.ts";
 import { kept } from "../skeleton/kept.ts";
-import { dot } from "../skeleton/linear.ts";
+import { dot, rowAt } from "../skeleton/linear.ts";
 import { modelFile } from "../skeleton/shared.ts";
 import { mean } from "../skeleton/statistics.ts";
 
@@ -48,8 +48,9 @@ async function measureCosines(job: Job): Promise<Cosines> {
   const values: number[][] = [];
   for (const pixels of testPixels) {
     const rows = await units(adapted, pixels);
-    const row = (all: Float32Array, face: number) => all.subarray(face * width, (face + 1) * width);
-    values.push(Array.from({ length: data.length }, (_, face) => dot(row(rows, face), row(sharp, face))));
+    values.push(
+      Array.from({ length: data.length }, (_, face) => dot(rowAt(rows, width, face), rowAt(sharp, width, face))),
+    );
   }
   const persons = Array.from({ length: data.length }, (_, at) => data.at(at).person);
   const order = [...new Set(persons)];

@@ -1,4 +1,3 @@
-/** A camera's frames through `petalface watch`. */
 import { execFileSync } from "node:child_process";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

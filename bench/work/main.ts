@@ -1,7 +1,3 @@
-/**
- * How fast a queue's bookkeeping is: leases, contents and finished shards of many tiny faces,
- * without any work between.
- */
 import { claim, finish, openServers, submit, takeContents } from "petalface/cluster";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
