@@ -1,8 +1,8 @@
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { type Box, type Detector, findFaces, openDetector } from "petalface/faces";
-import { decodePhoto, type Pixels, resize } from "petalface/images";
-import { photoFolder, readSample } from "./sample.ts";
+import { type Pixels, resize } from "petalface/images";
+import { paste } from "../skeleton/pixels.ts";
+import { decodeSamplePhoto, readSample } from "./sample.ts";
 
 /** Far faces of a frame: how many, in columns and rows, and their widths in pixels. */
 export const crowd = { faces: 24, columns: 8, least: 12, most: 24 } as const;
@@ -39,20 +39,18 @@ async function crowdFrame(number: number, near: boolean): Promise<Frame> {
     // Neighbours have different sizes.
     const place = (5 * at) % crowd.faces;
     const [column, row] = [place % crowd.columns, Math.floor(place / crowd.columns)];
-    far.push(await paste(pixels, 25 * number + 1 + at, width, [80 + 160 * column, 60 + 300 * row]));
+    far.push(await pasteFace(pixels, 25 * number + 1 + at, width, [80 + 160 * column, 60 + 300 * row]));
   }
   return { pixels, far };
 }
 
 async function samplePhoto(number: number) {
-  const samplePhotos = readSample();
-  const photo = samplePhotos[number % samplePhotos.length];
-  if (photo === undefined) throw new Error("the sample has no photo");
-  return { ...photo, pixels: (await decodePhoto(join(photoFolder, photo.file))).pixels };
+  const photos = readSample();
+  return await decodeSamplePhoto(photos[number % photos.length]);
 }
 
 /** Draws the face of a photo `width` pixels wide with its middle at `place`; returns its box. */
-async function paste(onto: Pixels, number: number, width: number, [x, y]: readonly [number, number]): Promise<Box> {
+async function pasteFace(onto: Pixels, number: number, width: number, [x, y]: readonly [number, number]): Promise<Box> {
   const { pixels, landmarks } = await samplePhoto(number);
   const [ax = 0, ay = 0, bx = 0, by = 0] = landmarks;
   const eyes = Math.hypot(ax - bx, ay - by);
@@ -61,14 +59,11 @@ async function paste(onto: Pixels, number: number, width: number, [x, y]: readon
   const [middleX, middleY] = [((ax + bx) / 2) * scale, ((ay + by) / 2 + faceBox.below * eyes) * scale];
   const [halfWidth, halfHeight] = [width / 2, (faceBox.height * eyes * scale) / 2];
   const [left, top] = [Math.round(x - middleX), Math.round(y - middleY)];
-  const [first, last] = [middleX - margin * halfWidth, middleX + margin * halfWidth].map((edge) =>
-    Math.min(drawn.width, Math.max(0, Math.round(edge))),
-  ) as [number, number];
-  for (let row = Math.max(0, Math.round(middleY - margin * halfHeight)); row < drawn.height; row++) {
-    if (row > middleY + margin * halfHeight) break;
-    const line = drawn.data.subarray(3 * (row * drawn.width + first), 3 * (row * drawn.width + last));
-    onto.data.set(line, 3 * ((row + top) * onto.width + left + first));
-  }
+  const within = (edge: number): number => Math.min(drawn.width, Math.max(0, Math.round(edge)));
+  const columns = [within(middleX - margin * halfWidth), within(middleX + margin * halfWidth)] as const;
+  const upper = Math.max(0, Math.round(middleY - margin * halfHeight));
+  const lower = Math.min(drawn.height, Math.floor(middleY + margin * halfHeight) + 1);
+  paste(onto, drawn, [left, top], columns, [upper, lower]);
   const centre = [left + middleX, top + middleY] as const;
   return [centre[0] - halfWidth, centre[1] - halfHeight, centre[0] + halfWidth, centre[1] + halfHeight];
 }

@@ -1,15 +1,15 @@
 import { join } from "node:path";
+import { percent } from "petalface/evaluation";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";
 import { shared } from "../skeleton/shared.ts";
 import { detectors } from "./detectors.ts";
-import { decodeSample, measurePoints, type PointRow } from "./points.ts";
+import { measurePoints, type PointRow } from "./points.ts";
+import { type DecodedPhoto, decodeSamplePhoto, readSample } from "./sample.ts";
 import { measureSpeed } from "./speed.ts";
 import { measureVerification } from "./verification.ts";
 
 const widths = [undefined, 24, 16, 12] as const;
-
-const percent = (share: number): string => (100 * share).toFixed(2);
 
 /** insightface's pipeline at one size of its input. */
 interface Peer {
@@ -29,7 +29,8 @@ export default defineBenchmark({
   options: {},
   requirements: "align",
   async run(_, { work, python }) {
-    const photos = await decodeSample();
+    const photos: DecodedPhoto[] = [];
+    for (const photo of readSample()) photos.push(await decodeSamplePhoto(photo));
     const points: PointRow[] = [];
     for (const detector of detectors)
       for (const width of widths) {

@@ -1,10 +1,9 @@
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { chooseFace, createLocator, findFaces, openDetector, openLandmarker } from "petalface/faces";
-import { decodePhoto, type Pixels, resize } from "petalface/images";
+import { resize } from "petalface/images";
 import { mean } from "../skeleton/statistics.ts";
-import { photoFolder, readSample, type SamplePhoto } from "./sample.ts";
+import type { DecodedPhoto, SamplePhoto } from "./sample.ts";
 
 /** How exact the points of one detector are. */
 export interface PointRow {
@@ -17,18 +16,6 @@ export interface PointRow {
   readonly error: number;
   readonly errorOther: number;
   readonly worst: number;
-}
-
-/** The sample's photos with their pixels. */
-export interface DecodedPhoto extends SamplePhoto {
-  readonly pixels: Pixels;
-}
-
-export async function decodeSample(): Promise<DecodedPhoto[]> {
-  const photos: DecodedPhoto[] = [];
-  for (const photo of readSample())
-    photos.push({ ...photo, pixels: (await decodePhoto(join(photoFolder, photo.file))).pixels });
-  return photos;
 }
 
 /**

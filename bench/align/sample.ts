@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { decodePhoto, type Pixels } from "petalface/images";
 import { shared } from "../skeleton/shared.ts";
 
 /** Folder of the whole photos. */
@@ -10,6 +11,16 @@ export interface SamplePhoto {
   readonly file: string;
   readonly landmarks: readonly number[];
 }
+
+/** The same with its pixels. */
+export interface DecodedPhoto extends SamplePhoto {
+  readonly pixels: Pixels;
+}
+
+export const decodeSamplePhoto = async (photo: SamplePhoto): Promise<DecodedPhoto> => ({
+  ...photo,
+  pixels: (await decodePhoto(join(photoFolder, photo.file))).pixels,
+});
 
 /** The 401 photos of the LFW sample. */
 export const readSample = (): readonly SamplePhoto[] =>

@@ -6,7 +6,7 @@ import { relativeError } from "../skeleton/statistics.ts";
 import { inTurns } from "../skeleton/turns.ts";
 import { type Contender, ourProgram, startContender } from "../step/contender.ts";
 import { openNetwork } from "../step/networks.ts";
-import { makeWorkload, writeWorkload } from "../step/workload.ts";
+import { writeWorkload } from "../step/workload.ts";
 
 /** A training step with one form of the frozen weights. */
 export interface StepCost {
@@ -29,7 +29,7 @@ export async function measureSteps(
   const folder = join(work, "step");
   await mkdir(folder, { recursive: true });
   await copyFile(model, join(folder, "model.onnx"));
-  await writeWorkload(await makeWorkload(await openNetwork("hybrid", model), batch), folder);
+  await writeWorkload(await openNetwork("hybrid", model), batch, folder);
   const start = (base: string): Promise<Contender> => {
     const order = { network: "hybrid", batch, threads, folder, task: "step", values: base, int8: base === "int8" };
     return startContender(base, process.execPath, [ourProgram, JSON.stringify(order)]);

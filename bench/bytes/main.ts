@@ -1,7 +1,8 @@
-import { encodeModel, float32, type Graph, GraphBuilder, itemAt, lower, ops, type Tensor } from "onnx-grad";
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { float32, type Graph, GraphBuilder, itemAt, lower, ops, type Tensor } from "onnx-grad";
+import { Tensor as OrtTensor } from "onnxruntime-node";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table } from "../skeleton/page.ts";
+import { openPlain } from "../skeleton/sessions.ts";
 import { drawer, relativeError } from "../skeleton/statistics.ts";
 import { inTurns, processorSeconds } from "../skeleton/turns.ts";
 
@@ -96,9 +97,7 @@ async function measure([rows, inputs, outputs]: Shape, rounds: number): Promise<
       otherForm(exact, weight, outputs, zero, most),
     ]),
   ];
-  const sessions: InferenceSession[] = [];
-  for (const [, graph] of forms)
-    sessions.push(await InferenceSession.create(encodeModel(graph), { intraOpNumThreads: 1 }));
+  const sessions = await openPlain(forms.map(([, graph]) => graph));
   const x = new OrtTensor("float32", data, [rows, inputs]);
   const results: Float32Array[] = [];
   const turns = sessions.map(

@@ -2,10 +2,12 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { exportModel } from "petalface";
 import { type Adapter, adaptedModel, loadAdapter, saveAdapter } from "petalface/adapters";
-import { type Backbone, type EmbeddingModel, openBackbone, openEmbedder } from "petalface/backbones";
+import { type Backbone, type EmbeddingModel, openBackbone } from "petalface/backbones";
+import type { ImageRequest } from "petalface/images";
 import { defineBenchmark, type Place } from "../skeleton/benchmark.ts";
-import { loadPhotos } from "../skeleton/faces.ts";
+import { loadPlanes, openFaceRows, somePhotos } from "../skeleton/faces.ts";
 import { readFloats } from "../skeleton/floats.ts";
+import { rowAt } from "../skeleton/linear.ts";
 import type { Python } from "../skeleton/python.ts";
 import { modelFile, shared } from "../skeleton/shared.ts";
 import { drawnAdapter } from "./adapter.ts";
@@ -73,10 +75,11 @@ async function measure({ name, run, faces: each }: Task, python: Python, { work 
     const place = run ?? join(folder, "adapter");
     if (run === undefined) await saveAdapter(place, backbone, await drawnAdapter(backbone));
     const adapter = await loadAdapter(place, backbone);
-    const faces = await loadFaces(backbone.size, each);
-    await writeFile(join(folder, "faces.bin"), interleaved(faces.planes, backbone.size));
-    const here = await embed(adaptedModel(backbone, adapter), faces);
-    const rounded = await embedRounded(backbone, adapter, faces, here);
+    // Some as they are, then others at 12 and 16 px.
+    const photos = await somePhotos(2 * each, (at) => (at < each ? undefined : at % 2 === 0 ? 12 : 16));
+    await writeFile(join(folder, "faces.bin"), interleaved(await loadPlanes(backbone.size, photos), backbone.size));
+    const here = await embed(adaptedModel(backbone, adapter), photos);
+    const rounded = await embedRounded(backbone, adapter, photos, here);
     const jobs = await writeJobs(folder, modelFile(name), place);
     await writeFile(join(folder, "jobs.json"), JSON.stringify(jobs));
     python.run([join(import.meta.dirname, "consumers.py"), folder]);
@@ -101,17 +104,6 @@ async function measure({ name, run, faces: each }: Task, python: Python, { work 
   }
 }
 
-interface Faces {
-  readonly planes: Uint8Array;
-  readonly count: number;
-}
-
-/** LFW faces as they are, then others at 12 and 16 px. */
-const loadFaces = async (size: number, each: number): Promise<Faces> => ({
-  planes: await loadPhotos(size, 2 * each, (at) => (at < each ? undefined : at % 2 === 0 ? 12 : 16)),
-  count: 2 * each,
-});
-
 /** Planes as OpenCV has images: channels last. */
 function interleaved(planes: Uint8Array, size: number): Uint8Array {
   const plane = size ** 2;
@@ -121,33 +113,29 @@ function interleaved(planes: Uint8Array, size: number): Uint8Array {
   });
 }
 
-async function embed(model: EmbeddingModel, { planes, count }: Faces): Promise<Embedded> {
-  const embedder = await openEmbedder(model, { threads: 1, batch: 10 });
-  const face = planes.length / count;
-  const data = new Float32Array(count * model.width);
-  const alpha = new Float32Array(count);
-  for (let start = 0; start < count; start += 10) {
-    const part = Math.min(10, count - start);
-    const result = await embedder.embed(planes.subarray(start * face), part);
-    data.set(result.data, start * model.width);
-    if (result.alpha !== undefined) alpha.set(result.alpha, start);
-  }
-  await embedder.close();
+async function embed(model: EmbeddingModel, photos: readonly ImageRequest[]): Promise<Embedded> {
+  await using faces = await openFaceRows(model, 1);
+  const { rows: data, alpha = new Float32Array(photos.length) } = await faces.embed(photos);
   return { data, alpha };
 }
 
 /** Embeddings by petalface at the level next to each face's alpha. */
-async function embedRounded(backbone: Backbone, adapter: Adapter, faces: Faces, exact: Embedded): Promise<Embedded> {
+async function embedRounded(
+  backbone: Backbone,
+  adapter: Adapter,
+  photos: readonly ImageRequest[],
+  exact: Embedded,
+): Promise<Embedded> {
   const { width } = backbone;
-  const face = faces.planes.length / faces.count;
   const data = new Float32Array(exact.data.length);
   const alpha = exact.alpha.map((value) => Math.floor(value * (levels - 1) + 0.5) / (levels - 1));
   for (const level of new Set(alpha)) {
-    const rows = Array.from(alpha.keys()).filter((row) => alpha[row] === level);
-    const planes = new Uint8Array(rows.length * face);
-    for (const [at, row] of rows.entries()) planes.set(faces.planes.subarray(row * face, (row + 1) * face), at * face);
-    const part = await embed(adaptedModel(backbone, adapter, level), { planes, count: rows.length });
-    for (const [at, row] of rows.entries()) data.set(part.data.subarray(at * width, (at + 1) * width), row * width);
+    const faces = [...alpha.keys()].filter((face) => alpha[face] === level);
+    const part = await embed(
+      adaptedModel(backbone, adapter, level),
+      faces.map((face) => photos[face]),
+    );
+    for (const [at, face] of faces.entries()) data.set(rowAt(part.data, width, at), face * width);
   }
   return { data, alpha };
 }

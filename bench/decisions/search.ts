@@ -9,6 +9,7 @@ import {
 } from "petalface/gallery";
 import { normaliseRows } from "petalface/matching";
 import { withEnds } from "../skeleton/intervals.ts";
+import { joinRows } from "../skeleton/linear.ts";
 import { mean } from "../skeleton/statistics.ts";
 import type { Describing } from "./describe.ts";
 import type { Person } from "./faces.ts";
@@ -21,19 +22,12 @@ export function enrolled(
   withCopies: boolean,
 ): EnrolledVectors {
   const width = faces[0]?.vector.length ?? 1;
-  const join = (of: (face: FaceEmbedding) => Float32Array): Float32Array => {
-    const out = new Float32Array(faces.length * width);
-    faces.forEach((face, at) => {
-      out.set(of(face), at * width);
-    });
-    return out;
-  };
   return {
     width,
     faces: Int32Array.from(faces.keys()),
     people: Int32Array.from(people),
-    vectors: join(({ vector }) => vector),
-    copies: withCopies ? join(({ copies }) => copies) : new Float32Array(faces.length * width),
+    vectors: joinRows(faces.map(({ vector }) => vector)),
+    copies: withCopies ? joinRows(faces.map(({ copies }) => copies)) : new Float32Array(faces.length * width),
     alpha: Float32Array.from(faces, ({ alpha }) => alpha),
     score: new Float64Array(faces.length),
   };
@@ -70,10 +64,7 @@ export async function nearest(
   probes: readonly { readonly vector: Float32Array; readonly alpha: number }[],
   top = 1,
 ): Promise<Candidate[][]> {
-  const rows = new Float32Array(probes.length * gallery.width);
-  probes.forEach(({ vector }, at) => {
-    rows.set(vector, at * gallery.width);
-  });
+  const rows = joinRows(probes.map(({ vector }) => vector));
   await using searcher = openPeople(gallery, rule);
   const alpha = probes.map((probe) => probe.alpha);
   return await searcher.search({ rows: normaliseRows(rows, gallery.width), alpha }, top);

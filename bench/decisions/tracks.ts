@@ -1,7 +1,7 @@
 import { itemAt } from "onnx-grad";
 import { type Candidate, type FaceEmbedding, joinTrack, type PersonSearcher } from "petalface/gallery";
 import { addScaled, normaliseRows } from "petalface/matching";
-import { dot } from "../skeleton/linear.ts";
+import { dot, joinRows } from "../skeleton/linear.ts";
 import { table } from "../skeleton/page.ts";
 import { mean, spread } from "../skeleton/statistics.ts";
 import type { Describing, View } from "./describe.ts";
@@ -42,10 +42,7 @@ function sumOf(frames: Frames, of: (frame: FaceEmbedding) => Float32Array): Floa
 const byScores =
   (join: (before: number, cosine: number) => number): Rule =>
   async (searcher, frames) => {
-    const rows = new Float32Array(frames.length * (frames[0]?.vector.length ?? 0));
-    frames.forEach(({ vector }, at) => {
-      rows.set(normaliseRows(vector, vector.length), at * vector.length);
-    });
+    const rows = joinRows(frames.map(({ vector }) => normaliseRows(vector, vector.length)));
     const found = await searcher.search({ rows, alpha: frames.map(({ alpha }) => alpha) }, searcher.people);
     const scores = new Map<number, number>();
     for (const candidates of found)

@@ -3,7 +3,16 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openEmbeddingFile } from "petalface/embeddings";
 import { summariseOutcomes, thinComparisons } from "petalface/evaluation";
-import { cmc, identify, normaliseRows, openMatcher, poolTemplates, scorePairs, tarAtFar } from "petalface/matching";
+import {
+  cmc,
+  identify,
+  normaliseRows,
+  openMatcher,
+  poolTemplates,
+  rowsOf,
+  scorePairs,
+  tarAtFar,
+} from "petalface/matching";
 import { fars, ijbc, ranks, width } from "./sizes.ts";
 
 /** Ends a part of the work. */
@@ -96,11 +105,7 @@ async function identification(folder: string, lap: Lap): Promise<Record<string, 
     probes,
     probeLabels: await integers(folder, "probe-labels.npy"),
     galleryLabels: await integers(folder, "gallery-labels.npy"),
-    gallery: {
-      count: gallery.length / width,
-      width,
-      read: async (start, count) => gallery.subarray(start * width, (start + count) * width),
-    },
+    gallery: rowsOf(gallery, width),
   });
   await matcher.close();
   lap("search");

@@ -5,7 +5,7 @@ import { readPairs } from "petalface/evaluation";
 import { openLoader } from "petalface/images";
 import { trainingFaces } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { loadPhotos } from "../skeleton/faces.ts";
+import { loadPlanes, somePhotos } from "../skeleton/faces.ts";
 import { table } from "../skeleton/page.ts";
 import { lfw, lfwPairs, modelFile } from "../skeleton/shared.ts";
 import { spread } from "../skeleton/statistics.ts";
@@ -36,7 +36,7 @@ export default defineBenchmark({
     const count = batch * Math.ceil(wanted / batch);
     const data = await openData(lfw);
     await using loader = openLoader({ size: backbone.size, threads: 1 });
-    const planes = await loadPhotos(backbone.size, count, (at) => [undefined, 16, 24][at % 3]);
+    const planes = await loadPlanes(backbone.size, await somePhotos(count, (at) => [undefined, 16, 24][at % 3]));
     const faces = { planes, count, batch };
     const runtime = await python();
     const runtimes = await compareRuntimes(work, backbone, adapter, faces, runtime);

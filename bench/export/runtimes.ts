@@ -80,29 +80,19 @@ export async function compareRuntimes(
     });
   };
 
-  const node = await NodeSession.create(file, { intraOpNumThreads: 1 });
-  const [embeddingName = "", alphaName = ""] = node.outputNames;
-  const resultOf = (results: Readonly<Record<string, { readonly data: unknown }>>) => ({
-    embedding: results[embeddingName]?.data as Float32Array,
-    alpha: results[alphaName]?.data as Float32Array,
-  });
-  add(
-    "onnxruntime-node, the file",
-    await all(async (start) =>
-      resultOf(await node.run({ [backbone.input]: new NodeTensor("float32", inputOf(start), dims) })),
-    ),
-  );
-  await node.release();
-
   env.wasm.numThreads = 1;
+  const addFile = async (name: string, session: NodeSession | WebSession, Tensor: typeof NodeTensor): Promise<void> => {
+    const [embedding = "", alpha = ""] = session.outputNames;
+    const got = await all(async (start) => {
+      const results = await session.run({ [backbone.input]: new Tensor("float32", inputOf(start), dims) });
+      return { embedding: results[embedding].data as Float32Array, alpha: results[alpha].data as Float32Array };
+    });
+    await session.release();
+    add(`${name}, the file`, got);
+  };
+  await addFile("onnxruntime-node", await NodeSession.create(file, { intraOpNumThreads: 1 }), NodeTensor);
   const web = await WebSession.create(await readFile(file), { executionProviders: ["wasm"] });
-  add(
-    "onnxruntime-web (wasm), the file",
-    await all(async (start) =>
-      resultOf(await web.run({ [backbone.input]: new WebTensor("float32", inputOf(start), dims) })),
-    ),
-  );
-  await web.release();
+  await addFile("onnxruntime-web (wasm)", web, WebTensor);
 
   if (python === undefined) return rows;
   const inputs = new Float32Array(count * face);

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import type { Backbone } from "petalface/backbones";
 import type { FaceData } from "petalface/data";
 import type { FaceRows, KeptGallery } from "petalface/evaluation";
-import { normaliseRows } from "petalface/matching";
+import { normaliseRows, rowsOf } from "petalface/matching";
 import { createTargetCache, type TargetCache } from "petalface/training";
 import { openFaceRows } from "../skeleton/faces.ts";
 import { readFloats } from "../skeleton/floats.ts";
@@ -39,10 +39,7 @@ export async function openGallery(
 ): Promise<FrozenGallery> {
   const file = join(folder, `gallery-${short(spec.sha256)}-${short(fingerprint)}.f32`);
   const known = await readFloats(file).catch(() => undefined);
-  let rows: FaceRows | undefined = known && {
-    ...{ count: known.length / width, width },
-    read: async (start, count) => known.subarray(start * width, (start + count) * width),
-  };
+  let rows: FaceRows | undefined = known && rowsOf(known, width);
   return {
     isEmpty: rows === undefined,
     keep(given) {

@@ -1,4 +1,5 @@
 import { createTopK, normaliseRows, openMatcher, type RowSource, scanBlocks } from "petalface/matching";
+import { joinRows } from "../skeleton/linear.ts";
 import { facesEach, openDrawer, probeKinds, width } from "./data.ts";
 
 /** Who is nearest to each probe by the mean of a person's faces, compared with everybody. */
@@ -15,13 +16,9 @@ export interface NearestJob {
  */
 export async function nearestOfAll({ count, probes, threads }: NearestJob): Promise<number[][]> {
   const drawer = openDrawer();
-  const all = probeKinds.map((kind) => drawer.probes(kind, count, probes).rows);
-  const rows = new Float32Array(all.length * probes * width);
-  all.forEach((own, kind) => {
-    rows.set(own, kind * probes * width);
-  });
+  const rows = joinRows(probeKinds.map((kind) => drawer.probes(kind, count, probes).rows));
   const matcher = await openMatcher(width, { threads });
-  const best = createTopK(all.length * probes, 1);
+  const best = createTopK(probeKinds.length * probes, 1);
   const means: RowSource = {
     width,
     count: Math.ceil(count / facesEach),

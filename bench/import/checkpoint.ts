@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { sizeOf } from "onnx-grad";
 import { openCheckpoint, writeFloat32, writeTorchCheckpoint } from "petalface/checkpoints";
 import { shared } from "../skeleton/shared.ts";
-import { drawer } from "../skeleton/statistics.ts";
+import { drawer, drawFloats } from "../skeleton/statistics.ts";
 
 /** A tensor of the oracle's full-size networks. */
 interface Listed {
@@ -38,8 +38,7 @@ export async function writeCheckpoints(network: string, torch: string, safetenso
       const scale = scales[kind];
       if (scale === undefined) return [];
       const [middle, spread] = scale(sizeOf(shape.slice(1)));
-      const data = new Float32Array(sizeOf(shape));
-      for (let i = 0; i < data.length; i++) data[i] = middle + spread * (2 * draw() - 1);
+      const data = drawFloats(draw, sizeOf(shape), spread, middle);
       return [[name, { dtype: "F32" as const, shape, data }] as const];
     }),
   );

@@ -1,12 +1,13 @@
-import { encodeModel, type Graph } from "onnx-grad";
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import type { Graph } from "onnx-grad";
+import { type InferenceSession, Tensor } from "onnxruntime-node";
 import { exportedGraph, levelsGraph, loadAdapter } from "petalface/adapters";
 import { type Backbone, openBackbone, toInput } from "petalface/backbones";
 import { contractOf, fitGraph, formFor } from "petalface/deploy";
 import { drawnAdapter } from "../consumers/adapter.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { loadPhotos } from "../skeleton/faces.ts";
+import { loadPlanes, somePhotos } from "../skeleton/faces.ts";
 import { table } from "../skeleton/page.ts";
+import { openPlain } from "../skeleton/sessions.ts";
 import { modelFile } from "../skeleton/shared.ts";
 
 const batches = [1, 8];
@@ -49,12 +50,12 @@ async function measure(name: string, run: string | undefined, rounds: number): P
     [await levelsGraph(backbone, adapter, 5), true],
     [await levelsGraph(backbone, adapter, 9), true],
   ];
-  const sessions: InferenceSession[] = [];
-  for (const [graph, judges] of graphs) {
-    const deployed = { ...backbone, graph };
-    const file = encodeModel(fitGraph(deployed, formFor(contractOf("uniface"), deployed, judges)));
-    sessions.push(await InferenceSession.create(file, { intraOpNumThreads: 1 }));
-  }
+  const sessions = await openPlain(
+    graphs.map(([graph, judges]) => {
+      const deployed = { ...backbone, graph };
+      return fitGraph(deployed, formFor(contractOf("uniface"), deployed, judges));
+    }),
+  );
   const rows: string[][] = [];
   for (const batch of batches) {
     const times = await timesOf(sessions, await inputs(backbone, batch), batch, rounds);
@@ -71,7 +72,7 @@ async function measure(name: string, run: string | undefined, rounds: number): P
 async function inputs(backbone: Backbone, batch: number): Promise<Tensor[]> {
   const { size } = backbone;
   const count = Math.max(inRound, batch);
-  const planes = await loadPhotos(size, count, (at) => (at % 2 === 0 ? undefined : 16));
+  const planes = await loadPlanes(size, await somePhotos(count, (at) => (at % 2 === 0 ? undefined : 16)));
   const face = 3 * size ** 2;
   const { mean, scale } = contractOf("uniface").feeding;
   return Array.from({ length: Math.floor(count / batch) }, (_, at) => {

@@ -16,7 +16,8 @@ import {
 } from "onnx-grad";
 import { findSites } from "petalface/adapters";
 import { parseSafetensors, type StoredTensor } from "petalface/portable";
-import { floatsOf, openSession } from "petalface/runtime";
+import { floatsOf } from "petalface/runtime";
+import { runOnce } from "../skeleton/sessions.ts";
 import { relativeError } from "../skeleton/statistics.ts";
 import { asParameter, findParameter } from "./match.ts";
 
@@ -97,18 +98,11 @@ async function proveBatches(graph: Graph, open: Graph): Promise<number> {
   const one = setBatch(graph, 1);
   const differences: number[] = [];
   for (const batched of [open, setBatch(graph, 2), setBatch(graph, 3)])
-    differences.push(await proveBatch(one, batched, runOnce));
+    differences.push(await proveBatch(one, batched, run));
   return Math.max(...differences);
 }
 
-const runOnce: Run = async (graph, feeds) => {
-  const session = await openSession(graph, { optimisation: "free" });
-  try {
-    return await session.run(feeds);
-  } finally {
-    await session.close();
-  }
-};
+const run: Run = (graph, feeds) => runOnce(graph, feeds, { optimisation: "free" });
 
 type Gradients = Pick<Comparison, "features" | "images" | "weights" | "weightsAt" | "found">;
 
@@ -155,7 +149,7 @@ async function compareGradients(graph: Graph, { tensors, parameters }: Reference
     names: wrt.map((_, i) => `g${i}`),
     outputs: [features],
   });
-  const results = await runOnce(gradient, feeds);
+  const results = await run(gradient, feeds);
   const errors = matches.map(({ key, shape, match }, i) =>
     relativeError(asParameter(floatsOf(results, `g${i + 1}`), shape, match), floats(`grad.${key}`)),
   );

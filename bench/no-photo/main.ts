@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { openBackbone } from "petalface/backbones";
 import type { TrainingChoices } from "petalface/training";
+import { runAll } from "../faces/jobs.ts";
 import { type Contender, choiceFolds, testFolds } from "../faces/plan.ts";
-import { finishedJob, type Job, runJob, trainingFaces } from "../faces/run.ts";
-import { type Cell, renderModel } from "../faces/table.ts";
+import { type Job, trainingFaces } from "../faces/run.ts";
+import { renderModel } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { modelFile } from "../skeleton/shared.ts";
 import { writeFaces } from "./faces.ts";
@@ -39,25 +40,22 @@ export default defineBenchmark({
       return { body, name: "no-photo-probe", title: "Faces for training without photos, by a linear map" };
     }
     const photos = await trainingFaces(faces);
-    const cells: Cell[] = [];
+    const shown: Contender[] = [{ name: "frozen" }];
     const pairs: [string, string][] = [];
-    const measure = async (contender: Contender): Promise<void> => {
-      const folder = join(work, tune ? "fold6" : "test", model, contender.name.replaceAll(/[^a-z0-9]+/g, "-"));
-      const job: Job = { contender, model, seed, images, threads, folds: tune ? choiceFolds : testFolds, folder };
-      const done = (await finishedJob(job)) ?? (await runJob(job));
-      cells.push({ job, done });
-      console.error(`${contender.name}: ${done.seconds.toFixed(0)} s`);
-    };
-    await measure({ name: "frozen" });
     for (const kind of allKinds.filter((kind) => names.includes(kind))) {
       const train = await writeFaces(kind, photos, work);
       for (const spec of degrade) {
         const name = spec === "any" ? kind : `${kind}, --degrade ${spec}`;
-        await measure({ name, options: { ...recipe, degrade: spec }, train });
+        shown.push({ name, options: { ...recipe, degrade: spec }, train });
         if (spec !== "any") pairs.push([name, kind]);
         else if (kind !== "photos") pairs.push([kind, "photos"]);
       }
     }
+    const jobs = shown.map((contender): Job => {
+      const folder = join(work, tune ? "fold6" : "test", model, contender.name.replaceAll(/[^a-z0-9]+/g, "-"));
+      return { contender, model, seed, images, threads, folds: tune ? choiceFolds : testFolds, folder };
+    });
+    const cells = await runAll(jobs, { atOnce: 1, render: false });
     return { body: renderModel(model, cells, pairs), ...(tune && { name: "no-photo-fold6" }) };
   },
 });

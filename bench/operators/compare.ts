@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { differentiate, float32, GraphBuilder, itemAt, ops, readModel, type Tensor, upgradeOpset } from "onnx-grad";
-import { floatsOf, openSession } from "petalface/runtime";
+import { floatsOf } from "petalface/runtime";
+import { runOnce } from "../skeleton/sessions.ts";
 import { largestDifference } from "../skeleton/statistics.ts";
 
 /** PyTorch's numbers for one function (export.py). */
@@ -40,16 +41,11 @@ export async function compareOperator(folder: string, name: string, variant: str
   }
   const cosines = reference.output.map((_, i) => Math.cos(i));
   feeds[direction] = float32(cosines, b.shape(output) as number[]);
-  const session = await openSession(backward);
-  try {
-    const results = await session.run(feeds);
-    const each = wrt.map((input, i) =>
-      distance(floatsOf(results, itemAt(names, i)), reference.gradients[Number(input.slice(5))] as number[]),
-    );
-    return { output: distance(floatsOf(results, output), reference.output), gradients: Math.max(0, ...each) };
-  } finally {
-    await session.close();
-  }
+  const results = await runOnce(backward, feeds);
+  const each = wrt.map((input, i) =>
+    distance(floatsOf(results, itemAt(names, i)), reference.gradients[Number(input.slice(5))]),
+  );
+  return { output: distance(floatsOf(results, output), reference.output), gradients: Math.max(0, ...each) };
 }
 
 /**

@@ -1,14 +1,12 @@
 import { join } from "node:path";
 import { openBackbone, openEmbedder } from "petalface/backbones";
-import { openData } from "petalface/data";
-import { openLoader } from "petalface/images";
 import { openMeasure, qualityGraph } from "petalface/quality";
 import { measures, model } from "../quality-study/plan.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { loadPlanes, somePhotos } from "../skeleton/faces.ts";
 import { table } from "../skeleton/page.ts";
 import type { Python } from "../skeleton/python.ts";
-import { lfw, modelFile, shared } from "../skeleton/shared.ts";
-import { spread } from "../skeleton/statistics.ts";
+import { modelFile, shared } from "../skeleton/shared.ts";
 import { processorSeconds } from "../skeleton/turns.ts";
 
 export default defineBenchmark({
@@ -24,10 +22,8 @@ export default defineBenchmark({
   },
   async run({ faces: count, rounds }, { work, python }) {
     const backbone = await openBackbone(modelFile(model));
-    const data = await openData(lfw);
-    const sources = spread(count, data.length).map((at) => data.at(at).source);
-    await using loader = openLoader({ size: backbone.size, threads: 1 });
-    const planes = await loader.load(sources.map((source) => ({ source, flip: false })));
+    const photos = await somePhotos(count);
+    const planes = await loadPlanes(backbone.size, photos);
     const face = 3 * backbone.size ** 2;
     /**
      * Best of the rounds, faces a second of processor time. Bytes become the network's numbers in
@@ -50,7 +46,7 @@ export default defineBenchmark({
     };
     const rows: string[][] = [];
     for (const [name, spec] of Object.entries(measures)) rows.push([name, (await rateOf(spec)).toFixed(0)]);
-    const files = sources.flatMap((source) => (source.kind === "file" ? [source.path] : []));
+    const files = photos.flatMap(({ source }) => (source.kind === "file" ? [source.path] : []));
     const peers = await python();
     if (peers !== undefined) rows.push(...peerRates(peers, work, String(rounds), files));
     return {

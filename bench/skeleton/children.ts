@@ -35,7 +35,6 @@ export type Watch = (pid: number, ended: () => boolean) => Promise<void>;
 export async function inProcess<T>(name: string, job: unknown, options: ChildOptions = {}): Promise<Measured<T>> {
   const begin = performance.now();
   const child = fork(join(import.meta.dirname, "../main.ts"), [name, "--job"], {
-    ...(options.cwd !== undefined && { cwd: options.cwd }),
     env: { ...process.env, ...options.env },
     serialization: "advanced",
     ...(options.limit !== undefined && { timeout: 1000 * options.limit, killSignal: "SIGKILL" }),

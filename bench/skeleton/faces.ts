@@ -57,16 +57,20 @@ export const requestsOf = (files: readonly string[], degrade?: Degradation): Ima
   files.map((path) => ({ source: { kind: "file", path }, flip: false, degrade }));
 
 /**
- * Some of LFW's photos, spread evenly over all: 8-bit planes of `size` pixels a side.
+ * Requests for some of LFW's photos, spread evenly over all.
  *
  * @param pixelsOf the low resolution that each is shown at; undefined: as it is
  */
-export async function loadPhotos(
-  size: number,
+export async function somePhotos(
   count: number,
-  pixelsOf: (at: number) => number | undefined,
-): Promise<Uint8Array> {
+  pixelsOf: (at: number) => number | undefined = () => undefined,
+): Promise<ImageRequest[]> {
   const data = await openData(lfw);
+  return requestsIn(subset(data, spread(count, data.length)), (at) => shrinkTo(pixelsOf(at)));
+}
+
+/** Faces as 8-bit planes of `size` pixels a side. */
+export async function loadPlanes(size: number, requests: readonly ImageRequest[]): Promise<Uint8Array> {
   await using loader = openLoader({ size, threads: 1 });
-  return await loader.load(requestsIn(subset(data, spread(count, data.length)), (at) => shrinkTo(pixelsOf(at))));
+  return await loader.load(requests);
 }

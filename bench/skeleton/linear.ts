@@ -9,6 +9,15 @@ export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
 export const rowAt = (rows: Float32Array, width: number, at: number): Float32Array =>
   rows.subarray(at * width, (at + 1) * width);
 
+/** Rows of one length as a matrix. */
+export function joinRows(rows: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(rows.length * (rows[0]?.length ?? 0));
+  rows.forEach((row, at) => {
+    out.set(row, at * row.length);
+  });
+  return out;
+}
+
 /** The lower triangle L of a positive definite matrix L x transpose(L). */
 export function cholesky(matrix: readonly ArrayLike<number>[]): number[][] {
   const lower: number[][] = [];

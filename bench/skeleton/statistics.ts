@@ -57,6 +57,10 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
 export const spread = (count: number, length: number): number[] =>
   Array.from({ length: count }, (_, i) => Math.floor((i * length) / count));
 
+/** `length` numbers, evenly within `spread` of `middle`; `draw`: of {@link drawer}. */
+export const drawFloats = (draw: () => number, length: number, spread = 1, middle = 0): Float32Array<ArrayBuffer> =>
+  Float32Array.from({ length }, () => middle + spread * (2 * draw() - 1));
+
 /** A fast generator of numbers in [0, 1) for made-up data. The same seed gives the same numbers. */
 export function drawer(seed: number): () => number {
   let state = seed >>> 0;

@@ -9,7 +9,7 @@ import { range } from "../skeleton/statistics.ts";
 import { inTurns, wallSeconds } from "../skeleton/turns.ts";
 import { startContender } from "../step/contender.ts";
 import { graphOf, isSwin, openNetwork } from "../step/networks.ts";
-import { makeWorkload, writeWorkload } from "../step/workload.ts";
+import { writeWorkload } from "../step/workload.ts";
 import { timeStart } from "./run.ts";
 
 const batch = 8;
@@ -40,7 +40,7 @@ export default defineBenchmark({
       await mkdir(folder, { recursive: true });
       const model = join(folder, "model.onnx");
       await writeModel(await graphOf(name), model);
-      await writeWorkload(await makeWorkload(await openNetwork(name, model), batch), folder);
+      await writeWorkload(await openNetwork(name, model), batch, folder);
       const run = join(folder, "run");
       const faces = `synthetic:people=${batch / 2},images=2,seed=1`;
       const sites = isSwin(name) ? { sites: "*.attn.qkv" } : {};

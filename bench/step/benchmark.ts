@@ -16,7 +16,7 @@ import { gemmLimit } from "./gemm.ts";
 import { embeddingNames, graphOf, isSwin, isTimm, networkNames, openNetwork } from "./networks.ts";
 import { introduction, type Row, renderRun } from "./table.ts";
 import { trainingGraphOf } from "./training-graph.ts";
-import { makeWorkload, writeWorkload } from "./workload.ts";
+import { writeWorkload } from "./workload.ts";
 
 type Task = "step" | "embed";
 
@@ -94,7 +94,7 @@ async function compare(name: string, batch: number, setting: Setting): Promise<R
     await copyFile(join(folder, `${name}-ts.onnx`), model);
   } else await writeModel(await graphOf(name), model);
   const network = await openNetwork(name, model);
-  await writeWorkload(await makeWorkload(network, batch), folder);
+  await writeWorkload(network, batch, folder);
   const graph = task === "embed" ? setBatch(network.backbone.graph, batch) : trainingGraphOf(network, batch).graph;
   const flops = flopsOf(graph);
   const peer = (form: string): string => JSON.stringify({ folder, form, threads, task });

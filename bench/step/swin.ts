@@ -1,5 +1,5 @@
 import { type Graph, GraphBuilder, ops, sizeOf } from "onnx-grad";
-import { drawer } from "../skeleton/statistics.ts";
+import { drawer, drawFloats } from "../skeleton/statistics.ts";
 
 /** Sizes of {@link swinBlocks}. */
 export interface SwinSizes {
@@ -21,19 +21,13 @@ export function swinBlocks({ blocks, dim, heads, grid, window }: SwinSizes): Gra
   const b = new GraphBuilder({ name: "swin", opset: 20 });
   const o = ops(b);
   const draw = drawer(1);
-  const weight = (name: string, dims: readonly number[], spread: number): string => {
-    const data = Float32Array.from({ length: sizeOf(dims) }, () => spread * (2 * draw() - 1));
-    return b.constant({ dtype: "float32", dims, data }, name);
-  };
+  const weight = (name: string, dims: readonly number[], spread: number, middle = 0): string =>
+    b.constant({ dtype: "float32", dims, data: drawFloats(draw, sizeOf(dims), spread, middle) }, name);
   const linear = (x: string, name: string, from: number, to: number): string =>
     o.add(o.matmul(x, weight(`${name}.weight`, [from, to], 1 / Math.sqrt(from))), weight(`${name}.bias`, [to], 0.1));
   const norm = (x: string, name: string): string => {
-    const scale = Float32Array.from({ length: dim }, () => 1 + 0.1 * (2 * draw() - 1));
-    const inputs = [x, b.constant({ dtype: "float32", dims: [dim], data: scale }, `${name}.weight`)];
-    return b.add("LayerNormalization", [...inputs, weight(`${name}.bias`, [dim], 0.1)], {
-      axis: { int: -1 },
-      epsilon: { float: 1e-5 },
-    });
+    const inputs = [x, weight(`${name}.weight`, [dim], 0.1, 1), weight(`${name}.bias`, [dim], 0.1)];
+    return b.add("LayerNormalization", inputs, { axis: { int: -1 }, epsilon: { float: 1e-5 } });
   };
   const [tokens, side, area, depth] = [grid * grid, grid / window, window * window, dim / heads];
   const batch = b.input("tokens", { dtype: "float32", shape: [1, tokens, dim] });

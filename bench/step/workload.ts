@@ -5,70 +5,42 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sizeOf } from "onnx-grad";
-import { type AdapterConfig, initialTheta, type Layout, layoutOf } from "petalface/adapters";
+import { initialTheta, layoutOf } from "petalface/adapters";
 import { normaliseRows } from "petalface/matching";
-import { drawer } from "../skeleton/statistics.ts";
+import { drawer, drawFloats } from "../skeleton/statistics.ts";
 import type { Network } from "./networks.ts";
-
-/** A network with its adapter and the numbers of one batch. All contenders start from the same. */
-export interface Workload {
-  readonly network: Network;
-  readonly config: AdapterConfig;
-  readonly layout: Layout;
-  readonly batch: number;
-  readonly theta: Float32Array;
-  readonly input: Float32Array;
-  readonly alpha: Float32Array;
-  readonly target: Float32Array;
-}
 
 /** Options of AdamW and of the loss that all contenders use. */
 export const recipe = { rate: 1e-3, weightDecay: 1e-2, clip: 5, distilWeight: 20 } as const;
 
 /**
- * Draws a workload: both projections random, so that every gradient is alive from the first step.
+ * Draws a workload, both projections random, so that every gradient is alive from the first step.
+ * Writes it where every contender finds it, its network already lying there as `model.onnx`:
+ * `spec.json` and raw little-endian float32 files.
  */
-export async function makeWorkload(network: Network, batch: number): Promise<Workload> {
+export async function writeWorkload(network: Network, batch: number, folder: string): Promise<void> {
   const { backbone, config } = network;
   const layout = layoutOf(backbone, config);
   const draw = drawer(batch);
   const theta = await initialTheta(backbone, layout, 0);
-  for (const slot of layout.slots)
-    if (slot.role === "up") for (let i = 0; i < slot.length; i++) theta[slot.offset + i] = 0.02 * (2 * draw() - 1);
-  const fill = (length: number, f: () => number) => Float32Array.from({ length }, f);
+  for (const slot of layout.slots) if (slot.role === "up") theta.set(drawFloats(draw, slot.length, 0.02), slot.offset);
   const perImage = sizeOf(network.inputShape);
-  const target = normaliseRows(
-    fill(batch * backbone.width, () => 2 * draw() - 1),
-    backbone.width,
-  );
-  return {
-    network,
-    config,
-    layout,
-    batch,
+  const target = normaliseRows(drawFloats(draw, batch * backbone.width), backbone.width);
+  const numbers = {
     theta,
-    input: fill(batch * perImage, () => 2 * draw() - 1),
-    alpha: fill(batch, draw),
+    input: drawFloats(draw, batch * perImage),
+    alpha: drawFloats(draw, batch, 0.5, 0.5),
     target,
   };
-}
-
-/**
- * Writes the workload where every contender finds it, its network already lying there as
- * `model.onnx`: `spec.json` and raw little-endian float32 files.
- */
-export async function writeWorkload(workload: Workload, folder: string): Promise<void> {
-  const { network, config, layout, batch } = workload;
-  for (const name of ["theta", "input", "alpha", "target"] as const)
-    await writeFile(join(folder, `${name}.f32`), workload[name]);
+  for (const [name, values] of Object.entries(numbers)) await writeFile(join(folder, `${name}.f32`), values);
   const slots = layout.slots.map(({ of, role, dims, offset }) => ({ of, role, dims, offset }));
   const spec = {
     name: network.name,
     batch,
     inputShape: network.inputShape,
-    inputName: network.backbone.input,
-    outputName: network.backbone.output,
-    width: network.backbone.width,
+    inputName: backbone.input,
+    outputName: backbone.output,
+    width: backbone.width,
     gate: config.gate,
     rank: config.rank,
     scale: config.scale,

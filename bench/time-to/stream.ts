@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { initialTheta, layoutOf, loadAdapter } from "petalface/adapters";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { openLoader } from "petalface/images";
+import { takeRows } from "petalface/matching";
 import { openMeasure, qualityGraph } from "petalface/quality";
 import { anchorFaces, anchorsOfStep, sampler, type TrainingOptions, trainingOptions } from "petalface/training";
 import { fillTargets, openTargetFile } from "../faces/kept.ts";
@@ -33,11 +34,6 @@ export async function writeStream(ours: Job, images: number, folder: string): Pr
   await fillTargets(kept.cache, backbone, data, threads);
   await kept.save();
   const { rows } = kept.cache;
-  const target = (index: number, flip: boolean): Float32Array => {
-    const at = (2 * index + Number(flip)) * width;
-    return rows.subarray(at, at + width);
-  };
-
   const layout = layoutOf(backbone, config);
   const anchors = anchorFaces({ options, data });
   const draws = Array.from({ length: Math.ceil(images / options.batch) }, (_, step) => step).flatMap(
@@ -47,17 +43,24 @@ export async function writeStream(ours: Job, images: number, folder: string): Pr
     writeFile(join(folder, name), values);
   const numbers = (faces: readonly number[]): Int32Array =>
     Int32Array.from(faces.flatMap((face) => [face, data.at(face).person]));
-  const floats = (parts: readonly Float32Array[]): Float32Array => {
-    const all = new Float32Array(parts.length * width);
-    parts.forEach((part, row) => {
-      all.set(part, row * width);
-    });
-    return all;
-  };
   await write("theta.f32", await initialTheta(backbone, layout, seed, options.loraInit));
-  await write("anchors.f32", floats(anchors.map((face) => target(face, false))));
+  await write(
+    "anchors.f32",
+    takeRows(
+      rows,
+      width,
+      anchors.map((face) => 2 * face),
+    ),
+  );
   await write("anchors.i32", numbers(anchors));
-  await write("targets.f32", floats(draws.map(({ index, flip }) => target(index, flip))));
+  await write(
+    "targets.f32",
+    takeRows(
+      rows,
+      width,
+      draws.map(({ index, flip }) => 2 * index + Number(flip)),
+    ),
+  );
   await write("faces.i32", numbers(draws.map(({ index }) => index)));
 
   const { calibration } = config;

@@ -1,7 +1,7 @@
 import type { EvaluationResult } from "petalface/evaluation";
 import { type Cell, renderDifferences, seedCell } from "../faces/table.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";
-import { mean, median, range } from "../skeleton/statistics.ts";
+import { mean, median, timesOurs } from "../skeleton/statistics.ts";
 import { type Cosines, meanOverPeople, meanOverSizes } from "./measure.ts";
 import { type Cost, costOf, minutesOf, type Point, shortestThatReaches } from "./plan.ts";
 import { rowNames, type Speed } from "./speed.ts";
@@ -175,14 +175,13 @@ function renderSpeeds(speeds: readonly Speed[], threads: number): string {
   const rows = speeds.map((speed) => {
     const { name, batch, startup, seconds, processor, targets, peak } = speed;
     const each = perImage(speed);
-    const ratios = ours === undefined ? [] : each.map((value, round) => value / (perImage(ours)[round] ?? Number.NaN));
     return [
       name,
       String(batch),
       (1000 * median(seconds)).toFixed(0),
       (1000 * median(processor)).toFixed(0),
       (1 / median(each)).toFixed(1),
-      `${median(ratios).toFixed(2)} [${range(ratios)}]`,
+      ours === undefined ? "-" : timesOurs(each, perImage(ours)),
       median(targets).toFixed(1),
       startup.toFixed(1),
       megabytes(peak),

@@ -6,6 +6,7 @@ import { decodePhoto, encodePixels, type Pixels, resize } from "petalface/images
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { flags, petalface } from "../skeleton/children.ts";
 import { table } from "../skeleton/page.ts";
+import { paste } from "../skeleton/pixels.ts";
 import { lfw, modelFile, shared } from "../skeleton/shared.ts";
 
 const [width, height] = [1280, 720];
@@ -92,18 +93,11 @@ async function drawVideo(folder: string, names: readonly string[], count: number
   for (let t = 0; t < count; t++) {
     const frame: Pixels = { width, height, data: new Uint8Array(3 * width * height).fill(100) };
     for (const [at, photo] of photos.entries())
-      paste(frame, photo, ((at % 4) * 310 + step * t) % (width - side), 40 + 340 * Math.floor(at / 4));
+      paste(frame, photo, [((at % 4) * 310 + step * t) % (width - side), 40 + 340 * Math.floor(at / 4)]);
     await writeFile(join(folder, `${String(t).padStart(4, "0")}.png`), await encodePixels(frame));
   }
   const input = ["-framerate", "5", "-i", join(folder, "%04d.png")];
   const video = `${folder}.mp4`;
   execFileSync(findFfmpeg() ?? "ffmpeg", ["-v", "error", "-y", ...input, "-c:v", "mpeg4", "-q:v", "2", video]);
   return video;
-}
-
-function paste(frame: Pixels, photo: Pixels, left: number, top: number): void {
-  for (let row = 0; row < photo.height; row++) {
-    const line = photo.data.subarray(3 * row * photo.width, 3 * (row + 1) * photo.width);
-    frame.data.set(line, 3 * ((top + row) * frame.width + left));
-  }
 }
