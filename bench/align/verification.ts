@@ -2,12 +2,11 @@ import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { entryOf, itemAt } from "onnx-grad";
-import { openBackbone } from "petalface/backbones";
 import { normaliseRows } from "petalface/matching";
 import { petalface } from "../skeleton/children.ts";
 import { openFaceRows, requestsOf } from "../skeleton/faces.ts";
 import { dot } from "../skeleton/linear.ts";
-import { lfw, modelFile } from "../skeleton/shared.ts";
+import { lfw, openShared } from "../skeleton/shared.ts";
 import { mean, sum } from "../skeleton/statistics.ts";
 import { photoFolder, readSample } from "./sample.ts";
 
@@ -74,7 +73,7 @@ export async function measureVerification(out: string): Promise<Verification> {
 
 /** Embeddings of length 1. */
 async function embed(files: readonly string[]): Promise<Float32Array[]> {
-  const backbone = await openBackbone(modelFile("mobilefacenet"));
+  const backbone = await openShared("mobilefacenet");
   await using faces = await openFaceRows(backbone, availableParallelism());
   const { width } = backbone;
   const units = normaliseRows((await faces.embed(requestsOf(files))).rows, width);

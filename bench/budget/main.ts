@@ -1,12 +1,11 @@
 import { join } from "node:path";
-import { openBackbone } from "petalface/backbones";
 import { runAll } from "../faces/jobs.ts";
 import { type Contender, choiceFolds, testFolds } from "../faces/plan.ts";
 import type { Job } from "../faces/run.ts";
 import { columns, groupsOf, keptColumns, protocolLine, renderMeasures } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
-import { modelFile } from "../skeleton/shared.ts";
+import { openShared } from "../skeleton/shared.ts";
 import { withinBudget } from "./plan.ts";
 
 export default defineBenchmark({
@@ -27,7 +26,7 @@ export default defineBenchmark({
     render: { help: "only write the page of what is finished", default: false },
   },
   async run({ model, shares, images, seed, threads, tune, render }, { work }) {
-    const backbone = await openBackbone(modelFile(model));
+    const backbone = await openShared(model);
     const contenders: readonly Contender[] = [
       { name: "frozen" },
       ...shares.map((share) => ({ name: `${share} %`, options: withinBudget(backbone, share / 100) })),

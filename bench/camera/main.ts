@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Adapter, adaptedModel, loadAdapter } from "petalface/adapters";
-import { type Backbone, type EmbeddingModel, openBackbone } from "petalface/backbones";
+import type { Backbone, EmbeddingModel } from "petalface/backbones";
 import { openData } from "petalface/data";
 import { centreAdapter } from "petalface/embeddings";
 import { type CopyWeight, normaliseRows } from "petalface/matching";
@@ -8,7 +8,7 @@ import { judgedModel, photoCalibration } from "petalface/quality";
 import { readRun, type TrainingChoices } from "petalface/training";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { dot } from "../skeleton/linear.ts";
-import { modelFile } from "../skeleton/shared.ts";
+import { openShared } from "../skeleton/shared.ts";
 import { ceilingData } from "./ceiling.ts";
 import { centredOn, type Embedded, embedShown, galleryOf } from "./embed.ts";
 import { type Found, type Probes, rate, scoresOf } from "./measure.ts";
@@ -43,7 +43,7 @@ export default defineBenchmark({
     const choices = JSON.parse(options) as TrainingChoices;
     const rows: Row[] = [];
     for (const model of models) {
-      const backbone = await openBackbone(modelFile(model));
+      const backbone = await openShared(model);
       let sharp: Float32Array | undefined;
       for (const contender of contenders.filter(({ name }) => name === "frozen" || names.includes(name))) {
         let seen: number | undefined;

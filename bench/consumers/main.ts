@@ -2,14 +2,14 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { exportModel } from "petalface";
 import { type Adapter, adaptedModel, loadAdapter, saveAdapter } from "petalface/adapters";
-import { type Backbone, type EmbeddingModel, openBackbone } from "petalface/backbones";
+import type { Backbone, EmbeddingModel } from "petalface/backbones";
 import type { ImageRequest } from "petalface/images";
 import { defineBenchmark, type Place } from "../skeleton/benchmark.ts";
 import { loadPlanes, openFaceRows, somePhotos } from "../skeleton/faces.ts";
 import { readFloats } from "../skeleton/floats.ts";
 import { rowAt } from "../skeleton/linear.ts";
 import type { Python } from "../skeleton/python.ts";
-import { modelFile, shared } from "../skeleton/shared.ts";
+import { modelFile, openShared, shared } from "../skeleton/shared.ts";
 import { drawnAdapter } from "./adapter.ts";
 import { aboutConsumers, type Embedded, type Row, renderConsumers, rowOf } from "./table.ts";
 
@@ -71,7 +71,7 @@ interface Task {
 async function measure({ name, run, faces: each }: Task, python: Python, { work }: Place): Promise<Row[]> {
   const folder = await mkdtemp(join(work, "run-"));
   try {
-    const backbone = await openBackbone(modelFile(name));
+    const backbone = await openShared(name);
     const place = run ?? join(folder, "adapter");
     if (run === undefined) await saveAdapter(place, backbone, await drawnAdapter(backbone));
     const adapter = await loadAdapter(place, backbone);

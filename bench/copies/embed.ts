@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
-import { type EmbeddingModel, openBackbone } from "petalface/backbones";
+import type { EmbeddingModel } from "petalface/backbones";
 import { openData, subset } from "petalface/data";
 import { findImages, type PairEmbeddings, type PairList } from "petalface/evaluation";
 import { judgedModel, photoCalibration } from "petalface/quality";
 import { type Job, trainJob } from "../faces/run.ts";
 import { openFaceRows, requestsIn, shrinkTo } from "../skeleton/faces.ts";
-import { lfw, modelFile } from "../skeleton/shared.ts";
+import { lfw, openShared } from "../skeleton/shared.ts";
 
 /** The images of a list of pairs, embedded sharp and at low resolutions. */
 export interface Embedded {
@@ -20,7 +20,7 @@ export interface Embedded {
  * trained where it is not yet.
  */
 async function modelOf(job: Job): Promise<EmbeddingModel> {
-  const backbone = await openBackbone(modelFile(job.model));
+  const backbone = await openShared(job.model);
   if (job.contender.options === undefined)
     return judgedModel(backbone, photoCalibration({ name: "sharpness" }, backbone.size));
   const { seconds } = await trainJob(job);

@@ -1,6 +1,7 @@
 import { type EvaluationResult, measureKey, percent } from "petalface/evaluation";
 import type { CopyWeight } from "petalface/matching";
 import { testPixels } from "../faces/plan.ts";
+import { measureIn } from "../faces/table.ts";
 import { plusMinus } from "../skeleton/intervals.ts";
 import { table } from "../skeleton/page.ts";
 
@@ -27,7 +28,7 @@ const named = (where: string): { readonly kind: "named"; readonly name: string }
 /** A measure of the conditions with copies. */
 function cell({ result }: Row, kind: "rank1" | "accuracy" | "tar", where: string, interval = false): string {
   const key = measureKey(kind, named(where), kind === "tar" ? { far: 0.001 } : {});
-  const found = result.measures.find((measure) => measure.key === key);
+  const found = measureIn(result, key);
   if (found === undefined) return "-";
   return interval ? plusMinus(found) : percent(found.value, 1);
 }

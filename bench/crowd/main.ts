@@ -1,7 +1,7 @@
 import { type CrowdCount, crowd, measureCrowd } from "../align/crowd.ts";
 import { detectors } from "../align/detectors.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { table } from "../skeleton/page.ts";
+import { addRow, table } from "../skeleton/page.ts";
 import { sum } from "../skeleton/statistics.ts";
 
 const row = (name: string, counts: readonly CrowdCount[]): string[] => [
@@ -22,13 +22,8 @@ export default defineBenchmark({
     const rows: string[][] = [];
     for (const { name, file } of detectors) {
       const { alone, behind } = await measureCrowd(file, frames);
-      rows.push(row(`${name}, no near face`, alone), row(`${name}, a near face`, behind));
-      console.error(
-        rows
-          .slice(-2)
-          .map((cells) => cells.join("  "))
-          .join("\n"),
-      );
+      addRow(rows, row(`${name}, no near face`, alone));
+      addRow(rows, row(`${name}, a near face`, behind));
     }
     return {
       body: `${crowd.faces} faces of ${crowd.least} to ${crowd.most} px in frames of 1280 x 720 (\`bench/align/crowd.ts\`), looked for as

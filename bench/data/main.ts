@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { inProcess } from "../skeleton/children.ts";
-import { megabytes, table, whole } from "../skeleton/page.ts";
+import { addRow, megabytes, table, whole } from "../skeleton/page.ts";
 import { lfw } from "../skeleton/shared.ts";
 import { type Counted, doTask, type Task } from "./job.ts";
 import { makeFiles, makeRecords } from "./make.ts";
@@ -28,8 +28,7 @@ export default defineBenchmark({
     const note = async (what: string, task: Task): Promise<void> => {
       const env = { PETALFACE_CACHE: join(work, "cache") };
       const { value, peak } = await inProcess<Counted>("data", task, { env });
-      rows.push([what, value.seconds.toFixed(2), whole(value.count / value.seconds), megabytes(peak)]);
-      console.error(rows.at(-1)?.join("  "));
+      addRow(rows, [what, value.seconds.toFixed(2), whole(value.count / value.seconds), megabytes(peak)]);
     };
     makeFiles(faces, files, people);
     await sleep(still);

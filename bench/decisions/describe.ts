@@ -2,12 +2,11 @@ import { createHash } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
-import { openBackbone } from "petalface/backbones";
 import { describeFaces, type FaceEmbedding, openDescriber } from "petalface/gallery";
 import { drawDegradation, openLoader, parseDegradation } from "petalface/images";
 import { photoCalibration } from "petalface/quality";
 import { readFloats } from "../skeleton/floats.ts";
-import { modelFile } from "../skeleton/shared.ts";
+import { openShared } from "../skeleton/shared.ts";
 import type { Photo } from "./faces.ts";
 
 /** A photo as it is shown to the model. */
@@ -32,7 +31,7 @@ export interface Describing extends AsyncDisposable {
  */
 export async function openDescribing(model: string, adapter: string | undefined, folder: string): Promise<Describing> {
   await mkdir(folder, { recursive: true });
-  const backbone = await openBackbone(modelFile(model));
+  const backbone = await openShared(model);
   const loaded = adapter === undefined ? undefined : await loadAdapter(adapter, backbone);
   const calibration = loaded?.config.calibration ?? photoCalibration({ name: "sharpness" }, backbone.size);
   const opened = {

@@ -13,7 +13,7 @@ import {
   protocolOfPairs,
 } from "petalface/evaluation";
 import type { Loader } from "petalface/images";
-import { differenceCell } from "../faces/table.ts";
+import { differenceCell, measureIn } from "../faces/table.ts";
 import { table } from "../skeleton/page.ts";
 import { median } from "../skeleton/statistics.ts";
 import { inTurns, processorSeconds } from "../skeleton/turns.ts";
@@ -110,7 +110,7 @@ export function renderForms(
     const own = results[place];
     const compared = place === gated ? undefined : compareResults(results[gated], own);
     const cells = keys.map((key) => {
-      const value = percent(own.measures.find((measure) => measure.key === key)?.value ?? Number.NaN);
+      const value = percent(measureIn(own, key)?.value ?? Number.NaN);
       return compared === undefined ? value : `${value} (${differenceCell(compared, key, { digits: 2 })})`;
     });
     return [name, (bytes / 1e6).toFixed(1), (rates[place] ?? 0).toFixed(0), ...cells];

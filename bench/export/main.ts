@@ -1,5 +1,4 @@
 import { loadAdapter } from "petalface/adapters";
-import { openBackbone } from "petalface/backbones";
 import { openData, subset } from "petalface/data";
 import { readPairs } from "petalface/evaluation";
 import { openLoader } from "petalface/images";
@@ -7,7 +6,7 @@ import { trainingFaces } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { loadPlanes, somePhotos } from "../skeleton/faces.ts";
 import { table } from "../skeleton/page.ts";
-import { lfw, lfwPairs, modelFile } from "../skeleton/shared.ts";
+import { lfw, lfwPairs, openShared } from "../skeleton/shared.ts";
 import { spread } from "../skeleton/statistics.ts";
 import { accuraciesOf, openForms, ratesOf, renderForms } from "./forms.ts";
 import { compareRuntimes } from "./runtimes.ts";
@@ -31,7 +30,7 @@ export default defineBenchmark({
   },
   async run({ model, run, faces: wanted, folds, levels }, { work, python }) {
     if (run === undefined) throw new Error("--run RUN: a run of petalface adapt, or its adapter folder");
-    const backbone = await openBackbone(modelFile(model));
+    const backbone = await openShared(model);
     const adapter = await loadAdapter(run, backbone);
     const count = batch * Math.ceil(wanted / batch);
     const data = await openData(lfw);

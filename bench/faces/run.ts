@@ -15,7 +15,7 @@ import {
 } from "petalface/evaluation";
 import { openLoader } from "petalface/images";
 import { adapt, resume } from "petalface/training";
-import { lfw, lfwPairs, modelFile } from "../skeleton/shared.ts";
+import { lfw, lfwPairs, modelFile, openShared } from "../skeleton/shared.ts";
 import { spread } from "../skeleton/statistics.ts";
 import { openContender } from "./forms.ts";
 import { type Job, type JobResult, trainingFolder } from "./job.ts";
@@ -108,7 +108,7 @@ export async function trainJob(job: Job): Promise<Omit<JobResult, "result">> {
  * frozen model enrolled as well, where the job says so.
  */
 export async function measureJob(job: Job, pairs: PairList, data: FaceData): Promise<EvaluationResult> {
-  const backbone = await openBackbone(modelFile(job.model));
+  const backbone = await openShared(job.model);
   const protocol = protocolOfPairs(pairs, data);
   await using loader = openLoader({ size: backbone.size, threads: 1 });
   const gallery = job.frozen === undefined ? undefined : await openGallery(job.frozen, backbone, pairs);

@@ -37,7 +37,9 @@ export interface Group {
   readonly cells: readonly Cell[];
 }
 
-const measure = (result: EvaluationResult, key: string) => result.measures.find((candidate) => candidate.key === key);
+/** A measure of an evaluation, if it has it. */
+export const measureIn = ({ measures }: Pick<EvaluationResult, "measures">, key: string) =>
+  measures.find((candidate) => candidate.key === key);
 
 /** Pairs of contenders whose difference is reported: the first minus the second. */
 export type Pairs = readonly (readonly [string, string])[];
@@ -49,7 +51,7 @@ export function groupsOf(cells: readonly Cell[]): Group[] {
 }
 
 const measuredBy = (cells: readonly Cell[], all: Columns): Columns =>
-  all.filter(([, key]) => cells.some(({ done }) => measure(done.result, key) !== undefined));
+  all.filter(([, key]) => cells.some(({ done }) => measureIn(done.result, key) !== undefined));
 
 /**
  * The section of one model: a line for each contender, and the differences of some pairs of them.
@@ -111,7 +113,7 @@ function renderGroup({ name, cells }: Group, frozen: Cell | undefined, shown: Co
  * and the range.
  */
 export function seedCell(results: readonly EvaluationResult[], key: string, digits: number): string {
-  const all = results.flatMap((result) => measure(result, key) ?? []);
+  const all = results.flatMap((result) => measureIn(result, key) ?? []);
   const values = all.map(({ value }) => value);
   const [one] = all;
   if (one === undefined) return "-";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { inProcess } from "../skeleton/children.ts";
-import { megabytes, table, whole } from "../skeleton/page.ts";
+import { addRow, megabytes, table, whole } from "../skeleton/page.ts";
 import { median } from "../skeleton/statistics.ts";
 import { cosineOf, openDrawer, probeKinds, width, writeEmbeddings } from "./data.ts";
 import { type NearestJob, nearestOfAll } from "./nearest.ts";
@@ -70,11 +70,10 @@ export default defineBenchmark({
     const rows: string[][] = [];
     const report = (name: string, { opened, milliseconds, found }: Searched, memory: number | undefined): void => {
       const hits = found.filter((person, probe) => person === right[probe]).length;
-      rows.push([
+      addRow(rows, [
         ...[name, `${opened.toFixed(1)} s`, `${milliseconds.toFixed(1)} ms`],
         ...[memory === undefined ? "the server's" : `${megabytes(memory)} MB`, `${hits} of ${probes}`],
       ]);
-      console.error(rows.at(-1)?.join("  "));
     };
     const ours = { folder: work, count, probes, threads };
     const added = await inProcess<number>("gallery", { ...ours, kind: "fill", rule: "best" } satisfies OursJob);

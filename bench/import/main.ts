@@ -2,7 +2,7 @@ import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { flags, inProcess, petalface } from "../skeleton/children.ts";
-import { megabytes, table, whole } from "../skeleton/page.ts";
+import { addRow, megabytes, table, whole } from "../skeleton/page.ts";
 import type { Python } from "../skeleton/python.ts";
 import { shared } from "../skeleton/shared.ts";
 import { writeCheckpoints } from "./checkpoint.ts";
@@ -22,8 +22,7 @@ export default defineBenchmark({
     const rows: string[][] = [];
     const measure = async (what: string, args: readonly string[]): Promise<Readonly<Record<string, unknown>>> => {
       const { value, seconds, peak } = await petalface(args, { cwd: work });
-      rows.push([what, seconds.toFixed(1), megabytes(peak), `\`${args.join(" ")}\``]);
-      console.error(rows.at(-1)?.join("  "));
+      addRow(rows, [what, seconds.toFixed(1), megabytes(peak), `\`${args.join(" ")}\``]);
       return value;
     };
     const files = ["model.safetensors", "model.pt"] as const;

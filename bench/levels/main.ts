@@ -1,14 +1,14 @@
 import type { Graph } from "onnx-grad";
 import { type InferenceSession, Tensor } from "onnxruntime-node";
 import { exportedGraph, levelsGraph, loadAdapter } from "petalface/adapters";
-import { type Backbone, openBackbone, toInput } from "petalface/backbones";
+import { type Backbone, toInput } from "petalface/backbones";
 import { contractOf, fitGraph, formFor } from "petalface/deploy";
 import { drawnAdapter } from "../consumers/adapter.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { loadPlanes, somePhotos } from "../skeleton/faces.ts";
-import { table } from "../skeleton/page.ts";
+import { addRow, table } from "../skeleton/page.ts";
 import { openPlain } from "../skeleton/sessions.ts";
-import { modelFile } from "../skeleton/shared.ts";
+import { openShared } from "../skeleton/shared.ts";
 
 const batches = [1, 8];
 /** Runs of one form after another in a round; the first is left out. */
@@ -41,7 +41,7 @@ ${table(["model", "batch", "frozen", "gated", "merged", "5 levels", "9 levels"],
 });
 
 async function measure(name: string, run: string | undefined, rounds: number): Promise<string[][]> {
-  const backbone = await openBackbone(modelFile(name));
+  const backbone = await openShared(name);
   const adapter = run === undefined ? await drawnAdapter(backbone) : await loadAdapter(run, backbone);
   const graphs: [Graph, boolean][] = [
     [{ ...backbone.graph, outputs: [backbone.output] }, false],
@@ -61,8 +61,7 @@ async function measure(name: string, run: string | undefined, rounds: number): P
     const times = await timesOf(sessions, await inputs(backbone, batch), batch, rounds);
     const [frozen = Number.NaN] = times;
     const cells = times.map((time) => `${(time / batch).toFixed(2)} ms (${(time / frozen).toFixed(2)})`);
-    rows.push([name, String(batch), ...cells]);
-    console.error(rows.at(-1)?.join("  "));
+    addRow(rows, [name, String(batch), ...cells]);
   }
   for (const session of sessions) await session.release();
   return rows;

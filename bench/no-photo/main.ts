@@ -1,12 +1,11 @@
 import { join } from "node:path";
-import { openBackbone } from "petalface/backbones";
 import type { TrainingChoices } from "petalface/training";
 import { runAll } from "../faces/jobs.ts";
 import { type Contender, choiceFolds, testFolds } from "../faces/plan.ts";
 import { type Job, trainingFaces } from "../faces/run.ts";
 import { renderModel } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { modelFile } from "../skeleton/shared.ts";
+import { openShared } from "../skeleton/shared.ts";
 import { writeFaces } from "./faces.ts";
 import { allKinds } from "./plan.ts";
 import { probePage } from "./probe.ts";
@@ -36,7 +35,7 @@ export default defineBenchmark({
   async run({ model, kinds: names, images, faces, seed, threads, degrade, tune, probe }, { work }) {
     if (probe) {
       const asked = { names, faces, threads, work: join(work, "probe") };
-      const body = await probePage(await openBackbone(modelFile(model)), await trainingFaces(), asked);
+      const body = await probePage(await openShared(model), await trainingFaces(), asked);
       return { body, name: "no-photo-probe", title: "Faces for training without photos, by a linear map" };
     }
     const photos = await trainingFaces(faces);

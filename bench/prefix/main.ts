@@ -6,7 +6,7 @@ import { type Job, type JobResult, runJob } from "../faces/run.ts";
 import { columns as allColumns, type Group, renderDifferences, seedCell } from "../faces/table.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { usage } from "../skeleton/measured.ts";
-import { table, whole } from "../skeleton/page.ts";
+import { addRow, table, whole } from "../skeleton/page.ts";
 import { lastStage, measureSpeed } from "./speed.ts";
 
 interface Contender {
@@ -74,9 +74,7 @@ export default defineBenchmark({
       const done = await runJob(job);
       groups.push({ name, cells: [{ job, done }] });
       await rm(join(folder, "run"), { recursive: true, force: true });
-      const row = describe(name, done, started, steps);
-      rows.push(row);
-      console.error(row.join("  "));
+      addRow(rows, describe(name, done, started, steps));
     }
     return {
       body: `MobileFaceNet adapted on ${whole(faces)} photos of LFW's people outside folds 1 to 6 (${whole(images)} images seen,

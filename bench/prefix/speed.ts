@@ -4,7 +4,7 @@ import { itemAt } from "onnx-grad";
 import { openData, subset } from "petalface/data";
 import { adapt, shrinkingRecipe, type TrainingChoices } from "petalface/training";
 import type { Page } from "../skeleton/benchmark.ts";
-import { table } from "../skeleton/page.ts";
+import { addRow, table } from "../skeleton/page.ts";
 import { lfw, modelFile } from "../skeleton/shared.ts";
 import { median } from "../skeleton/statistics.ts";
 
@@ -42,8 +42,7 @@ export async function measureSpeed(threads: number, work: string): Promise<Page>
     await rm(out, { recursive: true, force: true });
     const steps = times.slice(1).map((time, i) => time - itemAt(times, i));
     const rate = (part: readonly number[]): string => ((1000 * batch) / median(part)).toFixed(0);
-    rows.push([name, rate(steps.slice(0, faces / batch - 1)), rate(steps.slice(faces / batch))]);
-    console.error(rows.at(-1)?.join("  "));
+    addRow(rows, [name, rate(steps.slice(0, faces / batch - 1)), rate(steps.slice(faces / batch))]);
   }
   return {
     name: "prefix-speed",

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { shrinkingRecipe } from "petalface/training";
+import { runAll } from "../faces/jobs.ts";
 import { choiceFolds, testFolds } from "../faces/plan.ts";
-import { finishedJob, type Job, runJob } from "../faces/run.ts";
+import type { Job } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { kept } from "../skeleton/kept.ts";
 import { type AlphaStudy, studyAlpha } from "./alpha.ts";
@@ -34,28 +35,18 @@ export default defineBenchmark({
       if (measures[name] === undefined) throw new Error(`no measure "${name}" in the plan`);
       alphas.set(name, await kept(join(place, name, `alpha-${faces}.json`), () => studyAlpha(name, folds, faces)));
     }
-    const cells: Cell[] = [];
-    const finish = async (measure: string, seed: number): Promise<void> => {
+    const jobOf = (measure: string, seed: number): Job => {
       const options = { preset: "petal", ...shrinkingRecipe, quality: measures[measure] } as const;
-      const job: Job = {
-        contender: { name: measure, ...(measure !== "frozen" && { options }) },
-        model,
-        seed,
-        images,
-        folds,
-        threads,
-        folder: join(place, measure, String(seed)),
-      };
-      const known = await finishedJob(job);
-      if (known === undefined && render) return;
-      const done = known ?? (await runJob(job));
+      const contender = { name: measure, ...(measure !== "frozen" && { options }) };
+      return { contender, model, seed, images, folds, threads, folder: join(place, measure, String(seed)) };
+    };
+    const jobs = [jobOf("frozen", 0), ...seeds.flatMap((seed) => names.map((name) => jobOf(name, seed)))];
+    const cells: Cell[] = [];
+    for (const { job, done } of await runAll(jobs, { atOnce: 1, render })) {
       const earlier = await finishedSynthetic(job);
       const synthetic = earlier ?? (render ? undefined : await measureSynthetic(job));
-      cells.push({ measure, seed, done, synthetic });
-      console.error(`${measure} seed ${seed}: ${known ? "kept" : `trained in ${done.seconds.toFixed(0)} s`}`);
-    };
-    await finish("frozen", 0);
-    for (const seed of seeds) for (const measure of names) await finish(measure, seed);
+      cells.push({ measure: job.contender.name, seed: job.seed, done, synthetic });
+    }
     return { name: tune ? "quality-study-fold6" : "quality-study", body: renderStudy(cells, alphas) };
   },
 });

@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import { openBackbone, openEmbedder } from "petalface/backbones";
+import { openEmbedder } from "petalface/backbones";
 import { openMeasure, qualityGraph } from "petalface/quality";
 import { measures, model } from "../quality-study/plan.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { loadPlanes, somePhotos } from "../skeleton/faces.ts";
 import { table } from "../skeleton/page.ts";
 import type { Python } from "../skeleton/python.ts";
-import { modelFile, shared } from "../skeleton/shared.ts";
+import { openShared, shared } from "../skeleton/shared.ts";
 import { processorSeconds } from "../skeleton/turns.ts";
 
 export default defineBenchmark({
@@ -21,7 +21,7 @@ export default defineBenchmark({
     rounds: { help: "rounds of which the best counts", default: 5 },
   },
   async run({ faces: count, rounds }, { work, python }) {
-    const backbone = await openBackbone(modelFile(model));
+    const backbone = await openShared(model);
     const photos = await somePhotos(count);
     const planes = await loadPlanes(backbone.size, photos);
     const face = 3 * backbone.size ** 2;

@@ -5,6 +5,12 @@ import { cpus, loadavg } from "node:os";
 export const table = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
   [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 
+/** Adds a row to those of a table, and shows it at once. */
+export function addRow(rows: string[][], row: string[]): void {
+  rows.push(row);
+  console.error(row.join("  "));
+}
+
 /** Bytes as megabytes, `394`. */
 export const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
 

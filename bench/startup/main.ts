@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { itemAt, writeModel } from "onnx-grad";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { flags, petalface } from "../skeleton/children.ts";
-import { table } from "../skeleton/page.ts";
+import { addRow, table } from "../skeleton/page.ts";
 import { range } from "../skeleton/statistics.ts";
 import { inTurns, wallSeconds } from "../skeleton/turns.ts";
 import { startContender } from "../step/contender.ts";
@@ -80,8 +80,7 @@ export default defineBenchmark({
         },
       });
       const seconds = [itemAt(times, 0), itemAt(times, 1), wholes].map((each) => range(each));
-      rows.push([name, ...seconds, (peak / 1e9).toFixed(2)]);
-      console.error(rows.at(-1)?.join("  "));
+      addRow(rows, [name, ...seconds, (peak / 1e9).toFixed(2)]);
     }
     return {
       body: `Seconds from the launch of \`petalface adapt --train synthetic --batch ${batch}\` to the end of its first step:

@@ -21,9 +21,8 @@ export interface Timing {
 /** A training program that waits for orders. */
 export interface Contender {
   readonly name: string;
-  /** Seconds until the first step was done, and the loss there. */
+  /** Seconds until the first step was done. */
   readonly startup: number;
-  readonly firstLoss: number;
   run(steps: number): Promise<Timing>;
   /** Ends the program; its peak of resident memory in bytes. */
   finish(): Promise<number>;
@@ -47,11 +46,10 @@ export async function startContender(name: string, program: string, args: readon
     stdin.write(`${steps}\n`);
     return answer<T>();
   };
-  const first = await answer<{ loss: number; startup: number }>();
+  const { startup } = await answer<{ readonly startup: number }>();
   return {
     name,
-    startup: first.startup,
-    firstLoss: first.loss,
+    startup,
     run: (steps) => order<Timing>(steps),
     finish: async () => (await order<{ peak: number }>(0)).peak,
   };

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { itemAt } from "onnx-grad";
 import { adaptedModel, loadAdapter } from "petalface/adapters";
-import { type EmbeddingModel, openBackbone } from "petalface/backbones";
+import type { EmbeddingModel } from "petalface/backbones";
 import { bootstrap, type Estimate, estimate } from "petalface/evaluation";
 import { normaliseRows } from "petalface/matching";
 import { testPixels } from "../faces/plan.ts";
@@ -10,7 +10,7 @@ import { facesOfFolds, type Job } from "../faces/run.ts";
 import { openFaceRows, requestsIn, shrinkTo } from "../skeleton/faces.ts";
 import { kept } from "../skeleton/kept.ts";
 import { dot, rowAt } from "../skeleton/linear.ts";
-import { modelFile } from "../skeleton/shared.ts";
+import { openShared } from "../skeleton/shared.ts";
 import { mean } from "../skeleton/statistics.ts";
 
 /** Cosines of each held-out face at each low resolution to its own sharp embedding. */
@@ -34,7 +34,7 @@ export const cosinesOf = (job: Job): Promise<Cosines> =>
   );
 
 async function measureCosines(job: Job): Promise<Cosines> {
-  const backbone = await openBackbone(modelFile(job.model));
+  const backbone = await openShared(job.model);
   const data = await facesOfFolds(job.folds);
   const { width } = backbone;
   const units = async (model: EmbeddingModel, pixels?: number): Promise<Float32Array> => {

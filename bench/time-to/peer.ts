@@ -2,13 +2,12 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loadAdapter, saveAdapter } from "petalface/adapters";
-import { openBackbone } from "petalface/backbones";
 import { learningRate, trainingOptions } from "petalface/training";
 import { readRecord, recipeOf } from "../faces/recipe.ts";
 import { type Job, trainingFaces } from "../faces/run.ts";
 import { readFloats } from "../skeleton/floats.ts";
 import type { Python } from "../skeleton/python.ts";
-import { modelFile } from "../skeleton/shared.ts";
+import { openShared } from "../skeleton/shared.ts";
 
 const program = join(import.meta.dirname, "peer.py");
 
@@ -56,7 +55,7 @@ export async function trainPeer(job: Job, ours: Job, stream: string, python: Pyt
   const started = performance.now();
   python.run(await peerOrder(join(folder, "order.json"), { stream, threads, channelsLast: true, rates, out: folder }));
   const seconds = (performance.now() - started) / 1000;
-  const backbone = await openBackbone(modelFile(job.model));
+  const backbone = await openShared(job.model);
   const { config } = await loadAdapter(join(ours.folder, "run"), backbone);
   const theta = await readFloats(join(folder, "theta.f32"));
   await saveAdapter(join(folder, "run", "adapter"), backbone, { config, theta });

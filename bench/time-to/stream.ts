@@ -2,14 +2,14 @@
 import { mkdir, open, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { initialTheta, layoutOf, loadAdapter } from "petalface/adapters";
-import { openBackbone, openEmbedder } from "petalface/backbones";
+import { openEmbedder } from "petalface/backbones";
 import { openLoader } from "petalface/images";
 import { takeRows } from "petalface/matching";
 import { openMeasure, qualityGraph } from "petalface/quality";
 import { anchorFaces, anchorsOfStep, sampler, type TrainingOptions, trainingOptions } from "petalface/training";
 import { fillTargets, openTargetFile } from "../faces/kept.ts";
 import { type Job, trainingFaces } from "../faces/run.ts";
-import { modelFile } from "../skeleton/shared.ts";
+import { modelFile, openShared } from "../skeleton/shared.ts";
 
 /** Steps whose images are written at a time. */
 const group = 50;
@@ -26,7 +26,7 @@ export async function writeStream(ours: Job, images: number, folder: string): Pr
   await mkdir(folder, { recursive: true });
   const { contender, seed, threads, frozen = folder } = ours;
   const options = trainingOptions({ ...contender.options, seed });
-  const backbone = await openBackbone(modelFile(ours.model));
+  const backbone = await openShared(ours.model);
   const { config } = await loadAdapter(join(ours.folder, "run"), backbone);
   const data = await trainingFaces();
   const { size, width, spec } = backbone;

@@ -1,5 +1,4 @@
-import type { EvaluationResult } from "petalface/evaluation";
-import { type Cell, renderDifferences, seedCell } from "../faces/table.ts";
+import { type Cell, measureIn, renderDifferences, seedCell } from "../faces/table.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";
 import { mean, median, timesOurs } from "../skeleton/statistics.ts";
 import { type Cosines, meanOverPeople, meanOverSizes } from "./measure.ts";
@@ -36,11 +35,8 @@ const cosineOf = ({ cosines }: Reached): number => mean(meanOverSizes(cosines));
 /** What is to be reached: its title, and its value in a training. */
 const goals: readonly { readonly title: string; readonly of: (found: Reached) => number }[] = [
   { title: "validation cosine", of: cosineOf },
-  { title: "mixed 12 px", of: ({ cell }) => numberOf(cell.done.result, mixed) },
+  { title: "mixed 12 px", of: ({ cell }) => measureIn(cell.done.result, mixed)?.value ?? Number.NaN },
 ];
-
-const numberOf = (result: EvaluationResult, key: string): number =>
-  result.measures.find((measure) => measure.key === key)?.value ?? Number.NaN;
 
 const label = ({ name, images }: Reached): string => (images === 0 ? name : `${name}, ${whole(images)}`);
 

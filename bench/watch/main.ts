@@ -5,7 +5,7 @@ import { findFfmpeg } from "petalface/faces";
 import { decodePhoto, encodePixels, type Pixels, resize } from "petalface/images";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { flags, petalface } from "../skeleton/children.ts";
-import { table } from "../skeleton/page.ts";
+import { addRow, table } from "../skeleton/page.ts";
 import { paste } from "../skeleton/pixels.ts";
 import { lfw, modelFile, shared } from "../skeleton/shared.ts";
 
@@ -59,8 +59,7 @@ export default defineBenchmark({
         };
         const right = events.filter(({ type, person }) => type === "decided" && shown.includes(person ?? "")).length;
         const each = ((1000 * processor) / frames).toFixed(0);
-        rows.push([name, String(count), (frames / seconds).toFixed(1), each, String(tracks), String(right)]);
-        console.error(rows.at(-1)?.join("  "));
+        addRow(rows, [name, String(count), (frames / seconds).toFixed(1), each, String(tracks), String(right)]);
       }
     }
     return {
