@@ -35,6 +35,12 @@ environment for what it is compared with. It runs parts of it in processes of th
 contenders take turns. It writes the page with the command, the date, the commit, the processor, the
 versions and the load of the machine.
 
+\`skeleton/\` also has what several benchmarks do: running commands of petalface (\`children.ts\`),
+embedding faces (\`faces.ts\`), keeping results for the next run (\`kept.ts\`), tables (\`page.ts\`),
+values with intervals (\`intervals.ts\`), medians and drawn numbers (\`statistics.ts\`), vectors and
+equations (\`linear.ts\`), turns (\`turns.ts\`), sessions, record files, pictures and ranks. Trainings
+and their tables are in \`faces/\`.
+
 \`npm run bench -- NAME --help\` lists the options of one. \`--out FOLDER\` writes the page somewhere
 else, \`--page NAME\` under another name, and \`--python none\` leaves the comparison with Python out
 where that is possible. Shared data are looked for in \`PETALFACE_SHARED\`, by default \`../shared\`.

@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { inProcess } from "../skeleton/children.ts";
-import { TooLong, type Usage } from "../skeleton/measured.ts";
+import type { Usage } from "../skeleton/measured.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";
 import { sum } from "../skeleton/statistics.ts";
 import { makeIjbc, makeTinyface } from "./data.ts";
@@ -22,16 +22,6 @@ const tasks: Readonly<Record<string, { readonly title: string; make(folder: stri
 
 type Contender = Outcome & Usage;
 
-/** Undefined where it took longer than the limit. */
-async function orTooLong<T>(work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof TooLong) return undefined;
-    throw error;
-  }
-}
-
 export default defineBenchmark({
   name: "evaluate",
   title: "Matching millions of embeddings",
@@ -41,10 +31,9 @@ export default defineBenchmark({
   requirements: "evaluate",
   options: {
     tasks: { help: "data sets whose size is imitated", default: ["tinyface", "ijbc"] },
-    limit: { help: "seconds after which a contender is stopped", default: 600 },
     data: { help: "only make the synthetic features (1.5 GB), so that a later run is alone", default: false },
   },
-  async run({ tasks: names, limit, data }, { work, python }) {
+  async run({ tasks: names, data }, { work, python }) {
     const numpy = await python();
     const sections: string[] = [];
     for (const name of names) {
@@ -54,12 +43,10 @@ export default defineBenchmark({
       await mkdir(folder, { recursive: true });
       await task.make(folder);
       if (data) continue;
-      const ours = await orTooLong(() => inProcess<Outcome>("evaluate", { task: name, folder }, { limit }));
-      if (ours === undefined) throw new Error(`petalface took longer than ${limit} s`);
-      const program = join(import.meta.dirname, "peer.py");
-      const peer = await orTooLong(async () => numpy?.json<Contender>([program, name, folder], limit));
+      const ours = await inProcess<Outcome>("evaluate", { task: name, folder });
+      const peer = numpy?.json<Contender>([join(import.meta.dirname, "peer.py"), name, folder]);
       console.error(JSON.stringify([ours, peer]));
-      sections.push(`## ${task.title}\n\n${renderTask({ ...ours, ...ours.value }, peer, numpy !== undefined, limit)}`);
+      sections.push(`## ${task.title}\n\n${renderTask({ ...ours, ...ours.value }, peer)}`);
     }
     if (data) return undefined;
     return {
@@ -76,21 +63,18 @@ ${sections.join("\n\n")}`,
   job: doTask,
 });
 
-function renderTask(ours: Contender, peer: Contender | undefined, compared: boolean, limit: number): string {
+function renderTask(ours: Contender, peer: Contender | undefined): string {
   const total = ({ parts }: Contender): number => sum(Object.values(parts));
   const columns = [...new Set([...Object.keys(ours.parts), ...Object.keys(peer?.parts ?? {})])];
-  const row = (name: string, outcome: Contender | undefined): string[] =>
-    outcome === undefined
-      ? [name, ...columns.map(() => "-"), `more than ${limit}`, "-", "-"]
-      : [
-          name,
-          ...columns.map((part) => outcome.parts[part]?.toFixed(1) ?? "-"),
-          ...[total(outcome).toFixed(1), outcome.processor.toFixed(1), megabytes(outcome.peak)],
-        ];
+  const row = (name: string, outcome: Contender): string[] => [
+    name,
+    ...columns.map((part) => outcome.parts[part]?.toFixed(1) ?? "-"),
+    ...[total(outcome).toFixed(1), outcome.processor.toFixed(1), megabytes(outcome.peak)],
+  ];
   const rates = Object.entries(ours.results).map(([name, value]) => `${name} ${(100 * value).toFixed(2)} %`);
   return `${table(
     ["", ...columns.map((part) => `${part}, s`), "all, s", "CPU, s", "peak, MB"],
-    [row("petalface", ours), ...(compared ? [row("NumPy", peer)] : [])],
+    [row("petalface", ours), ...(peer === undefined ? [] : [row("NumPy", peer)])],
   )}
 
 ${peer === undefined ? "" : difference(ours, peer, total)}Rates: ${rates.join(", ")}.`;

@@ -27,8 +27,11 @@ import { askedOf, readRecord, recipeOf } from "./recipe.ts";
 export type { Job, JobResult } from "./job.ts";
 
 /** Names of the people in LFW's official pairs: of some folds, which count from 1, or of all. */
-export const peopleOfFolds = async (folds?: readonly number[]): Promise<ReadonlySet<string>> =>
-  new Set((await readPairs(lfwPairs, folds && { folds })).people);
+export async function peopleOfFolds(folds?: readonly number[]): Promise<ReadonlySet<string>> {
+  const { pairs, images, people } = await readPairs(lfwPairs);
+  const chosen = pairs.filter(({ fold }) => folds?.includes(fold + 1) ?? true);
+  return new Set(chosen.flatMap(({ first, second }) => [first, second].map((image) => people[images[image].person])));
+}
 
 /**
  * LFW's people who are in none of the held-out folds' pairs; `count` of their photos, spread over

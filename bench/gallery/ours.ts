@@ -57,7 +57,7 @@ export const facesOf = (rows: Float32Array, first: number) =>
     return { vector, copies: none, alpha: 1, score: null, source, picture: new Uint8Array(32) };
   });
 
-/** Who a searcher finds nearest to one face; -1: nobody. */
+/** Who a searcher finds nearest to one face; -1: no person. */
 export const nearestBy =
   (searcher: PersonSearcher) =>
   async (row: Float32Array): Promise<number> => {

@@ -1,6 +1,5 @@
 import { itemAt } from "onnx-grad";
-import { cholesky, dot, forward } from "../skeleton/linear.ts";
-import { mean as meanOf } from "../skeleton/statistics.ts";
+import { cholesky, dot, forward, momentsOf } from "../skeleton/linear.ts";
 import { type MixedKind, splicedAt } from "./plan.ts";
 import { normal } from "./texture.ts";
 
@@ -11,7 +10,8 @@ export type Mixer = (kind: MixedKind, one: number, other: number, uniform: () =>
 export async function openMixer(count: number, coefficientsOf: (at: number) => Promise<number[]>): Promise<Mixer> {
   const all: number[][] = [];
   for (let at = 0; at < count; at++) all.push(await coefficientsOf(at));
-  const { mean, factor } = momentsOf(all);
+  const { mean, covariance } = momentsOf(all);
+  const factor = cholesky(covariance);
   const off = (at: number): number[] => itemAt(all, at).map((value, i) => value - itemAt(mean, i));
   /** How far a photo is from the mean in standard deviations, root mean square. */
   const contrasts = all.map((_, at) => {
@@ -32,19 +32,4 @@ export async function openMixer(count: number, coefficientsOf: (at: number) => P
       }
     }
   };
-}
-
-/** Mean, and the lower triangle L of the covariance L x transpose(L). */
-function momentsOf(all: readonly (readonly number[])[]): { mean: number[]; factor: number[][] } {
-  const rank = itemAt(all, 0).length;
-  const mean = Array.from({ length: rank }, (_, i) => meanOf(all.map((row) => row[i])));
-  const covariance = mean.map(() => new Float64Array(rank));
-  for (const row of all) {
-    const off = Float64Array.from(row, (value, i) => value - itemAt(mean, i));
-    covariance.forEach((line, i) => {
-      const weight = (off[i] ?? 0) / all.length;
-      for (let j = 0; j < rank; j++) line[j] = (line[j] ?? 0) + weight * (off[j] ?? 0);
-    });
-  }
-  return { mean, factor: cholesky(covariance.map((line) => Array.from(line))) };
 }

@@ -7,7 +7,7 @@ import type { EmbeddingModel } from "petalface/backbones";
 import { type FaceData, openData, subset } from "petalface/data";
 import { type FaceRows, openFaceRows, requestsIn, shrinkTo } from "../skeleton/faces.ts";
 import { plusMinus } from "../skeleton/intervals.ts";
-import { cholesky, dot, solve } from "../skeleton/linear.ts";
+import { cholesky, dot, momentsOf, solve } from "../skeleton/linear.ts";
 import { table } from "../skeleton/page.ts";
 import { drawer, mean } from "../skeleton/statistics.ts";
 import { writeFaces } from "./faces.ts";
@@ -104,8 +104,8 @@ async function embed(
 /** The linear map with a bias from `inputs` to `targets`, by ridge regression. */
 export function fitMap(inputs: readonly Row[], targets: readonly Row[]): (input: Row) => Row {
   const width = itemAt(inputs, 0).length;
-  const centre = Array.from({ length: width }, (_, i) => mean(inputs.map((row) => itemAt(row, i))));
-  const spread = centre.map((value, i) => Math.sqrt(mean(inputs.map((row) => (itemAt(row, i) - value) ** 2))));
+  const { mean: centre, covariance } = momentsOf(inputs);
+  const spread = covariance.map((line, i) => Math.sqrt(line[i]));
   const scaled = (row: Row): number[] => [...centre.map((value, i) => (itemAt(row, i) - value) / itemAt(spread, i)), 1];
   const rows = inputs.map(scaled);
   const square = Array.from({ length: width + 1 }, (_, i) =>
@@ -155,15 +155,7 @@ function meanCosine(rows: readonly Row[]): number {
 
 /** In how many directions the rows vary: the participation ratio of the covariance. */
 function directions(rows: readonly Row[]): number {
-  const width = itemAt(rows, 0).length;
-  const centre = Array.from({ length: width }, (_, i) => mean(rows.map((row) => itemAt(row, i))));
-  const off = rows.map((row) => row.map((value, i) => value - itemAt(centre, i)));
-  let [trace, squares] = [0, 0];
-  for (let i = 0; i < width; i++)
-    for (let j = 0; j < width; j++) {
-      const value = off.reduce((sum, row) => sum + itemAt(row, i) * itemAt(row, j), 0);
-      if (i === j) trace += value;
-      squares += value * value;
-    }
-  return trace ** 2 / squares;
+  const { covariance } = momentsOf(rows);
+  const trace = covariance.reduce((sum, line, i) => sum + line[i], 0);
+  return trace ** 2 / covariance.reduce((sum, line) => sum + dot(line, line), 0);
 }

@@ -7,11 +7,13 @@ import { itemAt } from "onnx-grad";
 import { openBackbone, openEmbedder } from "petalface/backbones";
 import { createGallery, embeddingRecord, openGallery } from "petalface/gallery";
 import { decodeImage, toPlanes } from "petalface/images";
+import { facesEach } from "../gallery/data.ts";
+import { facesOf } from "../gallery/ours.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { commandLine, flags } from "../skeleton/children.ts";
 import { table, whole } from "../skeleton/page.ts";
 import { shared } from "../skeleton/shared.ts";
-import { median } from "../skeleton/statistics.ts";
+import { drawer, drawFloats, median } from "../skeleton/statistics.ts";
 import { type Cost, few, prepareEmbedCommand } from "./embed-command.ts";
 
 const photo = join(shared, "data/lfw250_sample/Aaron_Eckhart/Aaron_Eckhart_0001.jpg");
@@ -121,15 +123,11 @@ async function makeGallery(path: string, model: string, faces: number): Promise<
     thresholds: { rows: [{ alpha: [0, 1], cosine: 0.4 }] },
   });
   await using store = await openGallery(path);
-  const noise = (): Float32Array => Float32Array.from({ length: backbone.width }, () => Math.random() - 0.5);
-  for (let person = 0; person * 4 < faces; person++)
-    await store.add(
-      `person ${person}`,
-      Array.from({ length: 4 }, () => ({
-        ...{ vector: noise(), copies: new Float32Array(backbone.width), alpha: 1, score: null },
-        ...{ source: crypto.getRandomValues(new Uint8Array(16)), picture: crypto.getRandomValues(new Uint8Array(32)) },
-      })),
-    );
+  const draw = drawer(1);
+  for (let person = 0; person * facesEach < faces; person++) {
+    const first = person * facesEach;
+    await store.add(`person ${person}`, facesOf(drawFloats(draw, facesEach * backbone.width), first));
+  }
 }
 
 export default defineBenchmark({

@@ -4,7 +4,7 @@ import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { type Measured, TooLong, type Usage } from "./measured.ts";
+import type { Measured, Usage } from "./measured.ts";
 
 /**
  * The command line.
@@ -21,8 +21,6 @@ export interface ChildOptions {
   readonly cwd?: string;
   /** Variables on top of this process's. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Seconds after which it is stopped. */
-  readonly limit?: number;
 }
 
 /** Looks at a running process, until `ended` says that it is over. */
@@ -30,27 +28,19 @@ export type Watch = (pid: number, ended: () => boolean) => Promise<void>;
 
 /**
  * Runs the job of a benchmark (`job` of its definition) in a process of its own, so that memory,
- * threads and loaded models are its own. Throws what the job throws, and {@link TooLong}.
+ * threads and loaded models are its own. Throws what the job throws.
  */
 export async function inProcess<T>(name: string, job: unknown, options: ChildOptions = {}): Promise<Measured<T>> {
   const begin = performance.now();
   const child = fork(join(import.meta.dirname, "../main.ts"), [name, "--job"], {
     env: { ...process.env, ...options.env },
     serialization: "advanced",
-    ...(options.limit !== undefined && { timeout: 1000 * options.limit, killSignal: "SIGKILL" }),
   });
   child.send(job as object);
   const answer = await new Promise<{ value: T; error?: string } & Usage>((resolve, reject) => {
     child.once("message", (message) => resolve(message as { value: T } & Usage));
     child.once("error", reject);
-    child.once("exit", (code, signal) => {
-      const stopped = signal === "SIGKILL" && options.limit !== undefined;
-      reject(
-        stopped
-          ? new TooLong(`more than ${options.limit} s`)
-          : new Error(`a job of ${name} ended with ${signal ?? code}`),
-      );
-    });
+    child.once("exit", (code, signal) => reject(new Error(`a job of ${name} ended with ${signal ?? code}`)));
   });
   if (answer.error !== undefined) throw new Error(answer.error);
   const { value, peak, processor } = answer;
@@ -71,7 +61,7 @@ interface Ended {
 /** Runs a program of Node to its end. Throws what it says when it fails. */
 export async function runNode(
   args: readonly string[],
-  { cwd, env, watch }: Omit<ChildOptions, "limit"> & { readonly watch?: Watch | undefined } = {},
+  { cwd, env, watch }: ChildOptions & { readonly watch?: Watch | undefined } = {},
 ): Promise<Ended> {
   const begin = performance.now();
   const child = spawn(process.execPath, args, {

@@ -18,6 +18,19 @@ export function joinRows(rows: readonly Float32Array[]): Float32Array {
   return out;
 }
 
+/** Means of the columns of some rows, and their covariance. */
+export function momentsOf(rows: readonly ArrayLike<number>[]): { readonly mean: number[]; covariance: Float64Array[] } {
+  const mean = Array.from(rows[0], (_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length);
+  const covariance = mean.map(() => new Float64Array(mean.length));
+  for (const row of rows) {
+    const off = mean.map((value, i) => row[i] - value);
+    covariance.forEach((line, i) => {
+      for (let j = 0; j < off.length; j++) line[j] += (off[i] * off[j]) / rows.length;
+    });
+  }
+  return { mean, covariance };
+}
+
 /** The lower triangle L of a positive definite matrix L x transpose(L). */
 export function cholesky(matrix: readonly ArrayLike<number>[]): number[][] {
   const lower: number[][] = [];

@@ -17,6 +17,3 @@ export interface Measured<T> extends Usage {
   /** Seconds of the clock, the start of the process included. */
   readonly seconds: number;
 }
-
-/** A process was stopped because it took longer than its limit. */
-export class TooLong extends Error {}

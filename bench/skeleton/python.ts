@@ -3,7 +3,6 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { TooLong } from "./measured.ts";
 
 /** A Python that a benchmark compares with. */
 export interface Python {
@@ -16,11 +15,8 @@ export interface Python {
    * lines if it fails.
    */
   run(args: readonly string[], env?: Readonly<Record<string, string>>): string;
-  /**
-   * The same, of a program whose last line is JSON. @param limit seconds after which it is stopped:
-   * {@link TooLong}
-   */
-  json<T>(args: readonly string[], limit?: number): T;
+  /** The same, of a program whose last line is JSON. */
+  json<T>(args: readonly string[]): T;
 }
 
 /**
@@ -48,24 +44,17 @@ export async function makePython(folder: string, base: string, requirements: str
     path,
     versions: versions.map((line) => line.replace("==", " ")),
     run: (args, env) => run(path, args, env),
-    json: (args, limit) => JSON.parse(run(path, args, {}, limit).trim().split("\n").at(-1) ?? ""),
+    json: (args) => JSON.parse(run(path, args).trim().split("\n").at(-1) ?? ""),
   };
 }
 
-function run(
-  program: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-  limit?: number,
-): string {
+function run(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): string {
   const { status, error, stdout, stderr } = spawnSync(program, args, {
     encoding: "utf8",
     maxBuffer: 2 ** 28,
     env: { ...process.env, ...env },
-    ...(limit !== undefined && { timeout: 1000 * limit }),
   });
   if (error === undefined && status === 0) return stdout;
-  if (error !== undefined && "code" in error && error.code === "ETIMEDOUT") throw new TooLong(`more than ${limit} s`);
   const said = error?.message ?? `${stdout}${stderr}`.trim().split("\n").slice(-20).join("\n");
   throw new Error(`${program} ${args.map((arg) => arg.slice(0, 200)).join(" ")} failed:\n${said}`);
 }

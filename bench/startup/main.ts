@@ -1,16 +1,15 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { itemAt, writeModel } from "onnx-grad";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
-import { flags, petalface } from "../skeleton/children.ts";
+import { commandLine, flags, petalface, runNode } from "../skeleton/children.ts";
 import { addRow, table } from "../skeleton/page.ts";
 import { range } from "../skeleton/statistics.ts";
 import { inTurns, wallSeconds } from "../skeleton/turns.ts";
 import { startContender } from "../step/contender.ts";
 import { graphOf, isSwin, openNetwork } from "../step/networks.ts";
 import { writeWorkload } from "../step/workload.ts";
-import { timeStart } from "./run.ts";
 
 const batch = 8;
 
@@ -96,3 +95,30 @@ ${table(["network", "first step s", "PyTorch's s", "whole run s", "peak GB"], ro
     };
   },
 });
+
+/** Seconds of a run of one step, from the launch of the command. */
+interface StartTimes {
+  /** To the end of the step: when its line is in the run's `metrics.jsonl`. */
+  readonly step: number;
+  /** To the end of the process. */
+  readonly whole: number;
+}
+
+/**
+ * Times a training command of one step, as its user starts it: nothing else is loaded into its
+ * process.
+ *
+ * @param args those after `petalface`; the run has one step and no validation
+ * @param folder of the run, which `args` name; one of an earlier run is removed
+ * @param installed folder that the packed package is installed in; undefined: the sources
+ * @throws what the command says when it fails
+ */
+async function timeStart(args: readonly string[], folder: string, installed: string | undefined): Promise<StartTimes> {
+  await rm(folder, { recursive: true, force: true });
+  // The clock of the file system, whose times are compared with it.
+  const launched = Date.now();
+  const { seconds: whole } = await runNode([commandLine(installed), ...args]);
+  // A run of one step writes the file once, right after its step.
+  const { mtimeMs } = await stat(join(folder, "metrics.jsonl"));
+  return { step: (mtimeMs - launched) / 1000, whole };
+}
