@@ -35,11 +35,16 @@ environment for what it is compared with. It runs parts of it in processes of th
 contenders take turns. It writes the page with the command, the date, the commit, the processor, the
 versions and the load of the machine.
 
-\`skeleton/\` also has what several benchmarks do: running commands of petalface (\`children.ts\`),
-embedding faces (\`faces.ts\`), keeping results for the next run (\`kept.ts\`), tables (\`page.ts\`),
-values with intervals (\`intervals.ts\`), medians and drawn numbers (\`statistics.ts\`), vectors and
-equations (\`linear.ts\`), turns (\`turns.ts\`), sessions, record files, pictures and ranks. Trainings
-and their tables are in \`faces/\`.
+\`skeleton/\` has what several benchmarks do:
+
+- \`children.ts\`: commands of petalface, and jobs in processes of their own
+- \`faces.ts\`: requests for faces, and their embeddings
+- \`kept.ts\`: results that the next run finds
+- \`page.ts\` and \`intervals.ts\`: tables, numbers, values with their interval
+- \`statistics.ts\` and \`linear.ts\`: medians, drawn numbers, vectors, equations
+- \`turns.ts\`: contenders that take turns
+
+\`faces/\` has trainings and their tables.
 
 \`npm run bench -- NAME --help\` lists the options of one. \`--out FOLDER\` writes the page somewhere
 else, \`--page NAME\` under another name, and \`--python none\` leaves the comparison with Python out
