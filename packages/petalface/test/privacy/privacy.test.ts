@@ -2,10 +2,10 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { commandLine } from "../cli/process.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
 import { type FreshPlaces, freshPlaces, hasNamespaces, runFresh } from "./fresh.ts";
 
-const cli = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const studio = fileURLToPath(new URL("../../../../apps/studio/main.ts", import.meta.url));
 const npmSettings = fileURLToPath(new URL("./npm-settings.ts", import.meta.url));
 const library = fileURLToPath(new URL("./library.ts", import.meta.url));
@@ -43,7 +43,7 @@ const nothing = hasNamespaces() ? 0 : undefined;
 
 test(`commands send nothing, and leave files only in the folders that were named and in petalface's cache${unseen}`, async () => {
   for (const args of commands()) {
-    const { packets } = await runFresh([cli, ...args], places);
+    const { packets } = await runFresh([commandLine, ...args], places);
     expect({ packets, strays: await places.strays() }, args.join(" ")).toEqual({ packets: nothing, strays: [] });
   }
 });
