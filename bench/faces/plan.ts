@@ -20,6 +20,8 @@ export interface Contender {
   readonly times?: number;
   /** Only the first seed is run: for what takes long. */
   readonly once?: boolean;
+  /** Folder of the run whose adapter the training starts from. */
+  readonly init?: string;
   /** `principal`: adapters start from the weights' principal parts, and the rest is frozen. */
   readonly start?: "principal";
   /** Whose search it takes over, instead of one of its own. */

@@ -8,8 +8,8 @@ import { testPixels } from "./plan.ts";
 export function recipeOf({ contender, model, seed, images, faces, options }: Job): string {
   if (contender.options === undefined) return JSON.stringify({ model });
   const chosen = trainingOptions({ ...contender.options, ...options });
-  const { train, start } = contender;
-  return JSON.stringify({ model, seed, images, faces, train, start, options: chosen });
+  const { train, start, init } = contender;
+  return JSON.stringify({ model, seed, images, faces, train, start, init, options: chosen });
 }
 
 /** The same of a job's measurements. */

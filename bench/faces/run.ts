@@ -95,7 +95,7 @@ export async function trainJob(job: Job): Promise<Omit<JobResult, "result">> {
     const started = performance.now();
     if (isPrincipal) trained = await trainPrincipal({ backbone, data, options, out: run, context, isBegun });
     else {
-      const request = { model, train: data.spec, options, out: run };
+      const request = { model, train: data.spec, options, out: run, init: contender.init };
       const made = await (isBegun ? resume(run, context) : adapt(request, context));
       trained = made.run.trained.parameters;
     }
