@@ -99,7 +99,7 @@ async function packInto(to: string, files: ReadonlyMap<string, string>): Promise
 
 /**
  * Puts a program into Node's executable. For Linux that is a note at its end. Elsewhere postject
- * rewrites the file, which takes 15 seconds and 2 GB of memory.
+ * rewrites the file, which takes ten seconds and 2 GB of memory.
  */
 async function putInto(executable: string, program: Buffer): Promise<void> {
   if (process.platform === "linux") {
