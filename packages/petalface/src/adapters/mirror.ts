@@ -2,8 +2,8 @@ import { copyGraph, type Graph, GraphBuilder, itemAt, ops } from "onnx-grad";
 import type { EmbeddingModel } from "../backbones/index.ts";
 import { renameValues, withOwnNames } from "./own-names.ts";
 
-/** Metadata of a graph that also embeds mirror images. */
-export const mirrorKey = "petalface.mirror";
+/** Metadata of a graph that also embeds mirror images: how they are weighted. */
+const mirrorKey = "petalface.mirror";
 
 /**
  * The network that also embeds the mirror image x' of each image x: f(x) + (1 - alpha) f(x'). So
@@ -31,7 +31,7 @@ export function withMirror(graph: Graph, alpha: string | number): Graph {
   const built = withOwnNames(b.build([sum, ...others]), own);
   return {
     ...renameValues(built, new Map([[sum, embedding]])),
-    metadata: new Map([...graph.metadata, [mirrorKey, "1 - alpha"]]),
+    metadata: new Map([...graph.metadata, [mirrorKey, typeof alpha === "number" ? String(1 - alpha) : "1 - alpha"]]),
   };
 }
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { writeModel } from "onnx-grad";
+import { readMetadata, writeModel } from "onnx-grad";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Adapter, adaptedModel, exportedGraph, mirroredModel, withMirror } from "../../src/adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone } from "../../src/backbones/index.ts";
@@ -79,6 +79,7 @@ describe("withMirror", () => {
     const plain = await exportedGraph(backbone, adapter, 0.25);
     const file = join(folder, "quarter.onnx");
     await writeModel(withMirror(plain, 0.25), file);
+    expect(readMetadata(file).get("petalface.mirror")).toBe("0.75");
     const { data } = await expected({ ...backbone, graph: plain }, () => 0.75);
     expectNear((await embedHere(await openBackbone(file), faces, count)).data, data);
   });

@@ -210,9 +210,13 @@ describe("petalface export by hand", () => {
 
   it("says that a frozen model with mirror images changes all embeddings", async () => {
     const [, , model = ""] = common;
-    const args = ["export", "--model", model, "--mirror", "--for", "opencv", "--out", join(folder, "frozen-mirror")];
+    const out = join(folder, "frozen-mirror.onnx");
+    const card = join(folder, "frozen-mirror.md");
+    const args = ["export", "--model", model, "--mirror", "--for", "opencv", "--out", out, "--card", card];
     const { code, stdout, stderr } = await petalface(args);
     expect(code, stderr).toBe(0);
+    expect(readMetadata(out).get("petalface.mirror")).toBe("1");
+    expect(await readFile(card, "utf8")).toContain("the mirror image. Results are without it.");
     expect(stdout.replaceAll(/\s+/g, " ")).toContain("every embedding changes, so embed all of them again");
   });
 

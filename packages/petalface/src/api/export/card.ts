@@ -86,7 +86,11 @@ export async function modelCard({ backbone, adapter, run, thresholds, files, mir
     `- Made from ${name}, SHA-256 ${sha256}.`,
     `- Input: a face of ${backbone.size} x ${backbone.size} px, ${channels}, (pixel - ${mean.join(", ")}) * ${scale.join(", ")}.`,
     `- Output: ${backbone.width} numbers; compare two faces by their cosine.`,
-    ...(mirror ? ["- It adds the embedding of the mirror image, weighted by 1 - alpha. Results are without it."] : []),
+    ...(mirror
+      ? [
+          `- It adds the embedding of the mirror image${adapter === undefined ? "" : ", weighted by 1 - alpha"}. Results are without it.`,
+        ]
+      : []),
     "",
     ...about,
     "",
