@@ -30,7 +30,7 @@ export { closesOnSharp, type Gate, gateNames, gateParts, gateWeights } from "./g
 export { adapterHash } from "./hash.ts";
 export { initialTheta, type LoraInit, loraInitNames } from "./initial.ts";
 export { type Layered, type Layout, layoutOf, type Slot } from "./layout.ts";
-export { mirroredModel, withMirror } from "./mirror.ts";
+export { mirroredModel, mirrorMetadata, mirrorWeight, withMirror } from "./mirror.ts";
 export { adaptedModel, alphaOutput } from "./model.ts";
 export type { NoiseInput } from "./noise.ts";
 export { renameValues } from "./own-names.ts";

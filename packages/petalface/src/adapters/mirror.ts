@@ -6,6 +6,18 @@ import { renameValues, withOwnNames } from "./own-names.ts";
 const mirrorKey = "petalface.mirror";
 
 /**
+ * How a graph weights the mirror images that it embeds: `1 - alpha`, or a number; undefined where
+ * it embeds none.
+ */
+export const mirrorWeight = ({ metadata }: Pick<Graph, "metadata">): string | undefined => metadata.get(mirrorKey);
+
+/** The metadata that says so of a graph, for another one that computes the same. */
+export const mirrorMetadata = (graph: Pick<Graph, "metadata">): [string, string][] => {
+  const weight = mirrorWeight(graph);
+  return weight === undefined ? [] : [[mirrorKey, weight]];
+};
+
+/**
  * The network that also embeds the mirror image x' of each image x: f(x) + (1 - alpha) f(x'). So
  * faces with alpha 1 keep their embeddings. It computes the network twice, and has its weights
  * once. The names of inputs and outputs stay.

@@ -220,6 +220,43 @@ describe("petalface export by hand", () => {
     expect(stdout.replaceAll(/\s+/g, " ")).toContain("every embedding changes, so embed all of them again");
   });
 
+  it("refuses to add mirror images to a file that has them, in whatever form it was written", async () => {
+    const [, , model = ""] = common;
+    const [first, again] = [join(folder, "once.onnx"), join(folder, "twice.onnx")];
+    const wanted = `${first}: embeds mirror images already; leave out --mirror, or give the model that it was made`;
+    for (const form of [
+      [],
+      ["--for", "opencv"],
+      ["--precision", "fp16"],
+      ["--precision", "int8"],
+      ["--alpha", "0.5"],
+    ]) {
+      const args = form[0] === "--alpha" ? common : ["export", "--model", model];
+      const made = await petalface([...args, "--out", first, "--force", "--mirror", ...form]);
+      expect(made.code, made.stderr).toBe(0);
+      const refused = await petalface(["export", "--model", first, "--out", again, "--mirror"]);
+      expect([refused.code, refused.stderr.replaceAll(/\s+/g, " ")]).toEqual([1, expect.stringContaining(wanted)]);
+      // Without it the file is written anew, and says as before that it has them.
+      const copied = await petalface(["export", "--model", first, "--out", again, "--force"]);
+      expect(copied.code, copied.stderr).toBe(0);
+      const weight = form[0] === "--alpha" ? "0.5" : "1";
+      expect(readMetadata(again).get("petalface.mirror"), form.join(" ")).toBe(weight);
+    }
+  });
+
+  it("says in the card of a merged adapter how mirror images are weighted", async () => {
+    const card = join(folder, "merged-mirror.md");
+    const args = [...common, "--force", "--out", join(folder, "merged-mirror.onnx"), "--mirror", "--card", card];
+    for (const [alpha, weight] of [
+      ["0", "the mirror image. Results"],
+      ["0.25", "the mirror image, weighted by 0.75. Results"],
+    ] as const) {
+      const { code, stderr } = await petalface([...args, "--alpha", alpha]);
+      expect(code, stderr).toBe(0);
+      expect(await readFile(card, "utf8")).toContain(weight);
+    }
+  });
+
   it("writes the frozen model where there is no adapter, and says what an adapter is needed for", async () => {
     const path = join(folder, "frozen.onnx");
     const [, , model = ""] = common;

@@ -16,8 +16,8 @@ export interface CardSubject {
   readonly thresholds: Thresholds | undefined;
   /** Files that were written. */
   readonly files: readonly string[];
-  /** Whether mirror images are embedded too. */
-  readonly mirror?: boolean | undefined;
+  /** How mirror images that are embedded too are weighted: `1 - alpha`, or a number. */
+  readonly mirror?: string | undefined;
 }
 
 const percent = ({
@@ -86,11 +86,11 @@ export async function modelCard({ backbone, adapter, run, thresholds, files, mir
     `- Made from ${name}, SHA-256 ${sha256}.`,
     `- Input: a face of ${backbone.size} x ${backbone.size} px, ${channels}, (pixel - ${mean.join(", ")}) * ${scale.join(", ")}.`,
     `- Output: ${backbone.width} numbers; compare two faces by their cosine.`,
-    ...(mirror
-      ? [
-          `- It adds the embedding of the mirror image${adapter === undefined ? "" : ", weighted by 1 - alpha"}. Results are without it.`,
-        ]
-      : []),
+    ...(mirror === undefined
+      ? []
+      : [
+          `- It adds the embedding of the mirror image${mirror === "1" ? "" : `, weighted by ${mirror}`}. Results are without it.`,
+        ]),
     "",
     ...about,
     "",

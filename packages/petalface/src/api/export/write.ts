@@ -8,6 +8,8 @@ import {
   type LevelsFile,
   levelFiles,
   loadAdapter,
+  mirrorMetadata,
+  mirrorWeight,
   type PeftAdapter,
   type Precision,
   peftFiles,
@@ -125,6 +127,15 @@ async function subjectOf({ model, adapter: run, ...choices }: Settings): Promise
   return { backbone, adapter: await loadAdapter(run, backbone), adapterFolder: run };
 }
 
+/** Mirror images of a model that adds them already would count twice, at four times the time. */
+function refuseMirrored({ path, graph }: Backbone): void {
+  if (mirrorWeight(graph) === undefined) return;
+  throw new PetalfaceError(
+    "PETAL_OPTION_UNFIT",
+    `${path}: embeds mirror images already; leave out 'mirror', or give the model that it was made from`,
+  );
+}
+
 /** Thresholds to carry along; none where mirror images change similarities. */
 async function thresholdsOf(
   { thresholds, mirror }: Settings,
@@ -171,6 +182,7 @@ export async function writeProduct(
   await using _outputs = await claim(settings, files, surroundings);
   const model = await subjectOf(settings);
   const { backbone, adapter, adapterFolder: run } = model;
+  if (settings.mirror) refuseMirrored(backbone);
   const thresholds = await thresholdsOf(settings, model, surroundings);
   const { scoreInput, ...product } = await productOf(settings, backbone, adapter);
   const faces = await openPrecisionFaces(settings, backbone, surroundings);
@@ -182,7 +194,7 @@ export async function writeProduct(
     const names = written.flatMap((each) => each.files.map((file) => basename(file)));
     await writeFileSafely(
       card,
-      await modelCard({ backbone, adapter, run, thresholds, files: names, mirror: settings.mirror }),
+      await modelCard({ backbone, adapter, run, thresholds, files: names, mirror: mirrorWeight(product.graph) }),
     );
   }
   const file = {
@@ -207,7 +219,10 @@ async function productOf(
   adapter: Adapter | undefined,
 ): Promise<Omit<Product, "thresholds"> & { readonly scoreInput?: string | undefined }> {
   if (adapter === undefined) {
-    const metadata = new Map(Object.entries(preprocessingMetadata(backbone.spec)));
+    const metadata = new Map([
+      ...Object.entries(preprocessingMetadata(backbone.spec)),
+      ...mirrorMetadata(backbone.graph),
+    ]);
     const graph = { ...backbone.graph, outputs: [backbone.output], metadata };
     if (!mirror) return { backbone, graph, judgement: undefined };
     // As with a merged adapter, every embedding changes.
