@@ -1,8 +1,10 @@
 import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, it } from "vitest";
-import { type Benchmark, usualCommand } from "../bench/skeleton/benchmark.ts";
+import { expect, it, vi } from "vitest";
+import { type Benchmark, defineBenchmark, runBenchmark, usualCommand } from "../bench/skeleton/benchmark.ts";
 import { printOptions, readOptions } from "../bench/skeleton/options.ts";
 import { table } from "../bench/skeleton/page.ts";
 import { largestDifference, median, relativeError, spread, timesOurs } from "../bench/skeleton/statistics.ts";
@@ -115,6 +117,29 @@ it("reads options by their defaults", () => {
   expect(() => readOptions(options, ["--sizes", "8,"])).toThrow("--sizes takes a number");
   expect(() => readOptions(options, ["--runs", "2"])).toThrow("--runs");
   expect(printOptions(options)).toContain("--parts        with commas inside (a, long;b)");
+});
+
+it("writes into a page the command that makes it again, its name too where it is not the usual one", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "petalface-bench-page-"));
+  const benchmark = defineBenchmark({
+    ...{ name: "toy", title: "Toy", measures: "Nothing.", minutes: 1 },
+    options: { parts: { help: "with commas inside", default: ["a, long", "b"] } },
+    run: async () => ({ body: "Done." }),
+  });
+  const log = vi.spyOn(console, "log").mockReturnValue();
+  try {
+    for (const [args, page, command] of [
+      [["--parts", "it's"], "toy", "npm run bench -- toy --parts 'it'\\''s'\n"],
+      [["--page=toy-long", "--parts", "b"], "toy-long", "npm run bench -- toy --parts b --page toy-long\n"],
+      [["--page", "toy"], "toy", "npm run bench -- toy\n"],
+    ] as const) {
+      await runBenchmark(benchmark, [...args, "--out", folder]);
+      expect(await readFile(join(folder, `${page}.md`), "utf8")).toContain(`    ${command}`);
+    }
+  } finally {
+    log.mockRestore();
+    await rm(folder, { recursive: true });
+  }
 });
 
 it("lets contenders take turns in changing order, and does not count the first round", async () => {

@@ -113,10 +113,12 @@ export async function runBenchmark(benchmark: Benchmark, args: readonly string[]
   try {
     const page = await benchmark.run(values, placeOf(benchmark, work, values));
     if (page === undefined) return;
-    const name = values.page ?? page.name ?? benchmark.name;
+    const usual = page.name ?? benchmark.name;
+    const name = values.page ?? usual;
     const folder = resolve(root, values.out);
     const file = join(folder, `${name}.md`);
-    const command = `npm run bench -- ${[benchmark.name, ...given(args)].join(" ")}`;
+    const named = name === usual ? [] : ["--page", name];
+    const command = `npm run bench -- ${[benchmark.name, ...quoted([...given(args), ...named])].join(" ")}`;
     const note = values.note === undefined ? "" : `\n\n**${values.note}**`;
     const text = await render(benchmark, page, `    ${command}\n\n${circumstances(begin, page.versions)}${note}`, file);
     await mkdir(folder, { recursive: true });
@@ -150,7 +152,7 @@ function placeOf(
   };
 }
 
-/** The arguments of a run that its numbers depend on, quoted for a shell where they must be. */
+/** The arguments of a run that its numbers depend on. */
 function given(args: readonly string[]): string[] {
   const kept: string[] = [];
   for (let at = 0; at < args.length; at++) {
@@ -159,8 +161,12 @@ function given(args: readonly string[]): string[] {
     if (!ofPlace.has(name) || isNone) kept.push(args[at] ?? "");
     else if (value === undefined) at++;
   }
-  return kept.map((text) => (/^[\w./:,=+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`));
+  return kept;
 }
+
+/** Arguments as a shell takes them. */
+const quoted = (args: readonly string[]): string[] =>
+  args.map((text) => (/^[\w./:,=+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`));
 
 async function render(benchmark: Benchmark, page: Page, head: string, file: string): Promise<string> {
   const title = `# ${page.title ?? benchmark.title}`;

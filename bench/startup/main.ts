@@ -5,6 +5,7 @@ import { itemAt, writeModel } from "onnx-grad";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { commandLine, flags, petalface, runNode } from "../skeleton/children.ts";
 import { addRow, table } from "../skeleton/page.ts";
+import type { Python } from "../skeleton/python.ts";
 import { range } from "../skeleton/statistics.ts";
 import { inTurns, wallSeconds } from "../skeleton/turns.ts";
 import { startContender } from "../step/contender.ts";
@@ -30,9 +31,9 @@ export default defineBenchmark({
       default: "",
     },
   },
-  async run({ networks, rounds, threads, installed }, { work, needPython }) {
+  async run({ networks, rounds, threads, installed }, { work, python }) {
     const place = installed === "" ? undefined : resolve(installed);
-    const python = await needPython();
+    const peer = await python();
     const rows: string[][] = [];
     for (const name of networks) {
       const folder = join(work, name);
@@ -53,13 +54,7 @@ export default defineBenchmark({
             if (round >= 0) wholes.push(whole);
             return step;
           },
-          async () => {
-            const program = join(import.meta.dirname, "../step/peer.py");
-            const started = { contender: startContender("eager", python.path, [program, order]) };
-            const seconds = await wallSeconds(() => started.contender);
-            await (await started.contender).finish();
-            return seconds;
-          },
+          ...(peer === undefined ? [] : [() => timePeer(peer, order)]),
         ],
         { rounds },
       );
@@ -78,23 +73,32 @@ export default defineBenchmark({
           }
         },
       });
-      const seconds = [itemAt(times, 0), itemAt(times, 1), wholes].map((each) => range(each));
+      const seconds = [itemAt(times, 0), times[1], wholes].map((each) => (each === undefined ? "-" : range(each)));
       addRow(rows, [name, ...seconds, (peak / 1e9).toFixed(2)]);
     }
     return {
       body: `Seconds from the launch of \`petalface adapt --train synthetic --batch ${batch}\` to the end of its first step:
 loading, proving the model, finding sites, embedding the targets, building and opening the graph, the step. It ends when
 its line is in \`metrics.jsonl\`. The whole run has this one step; it also writes the adapter and ends the process.
-PyTorch: from the launch of the program of \`bench -- step\` (eager) to the end of its first step; its targets are given.
+${peer === undefined ? "PyTorch was not measured." : "PyTorch: from the launch of the program of `bench -- step` (eager) to the end of its first step; its targets are given."}
 ${threads} threads; smallest and largest of ${rounds} rounds, after one that also fills petalface's cache. Peak: memory of
 ours (proportional set size, ten times a second, in a run of its own), the mapped weights included. petalface ran
 ${installed === "" ? "from its sources" : "as the installed package"}.
 
 ${table(["network", "first step s", "PyTorch's s", "whole run s", "peak GB"], rows)}`,
-      versions: python.versions.filter((version) => version.startsWith("torch ")),
+      versions: (peer?.versions ?? []).filter((version) => version.startsWith("torch ")),
     };
   },
 });
+
+/** Seconds from the launch of PyTorch's program to the end of its first step. */
+async function timePeer({ path }: Python, order: string): Promise<number> {
+  const program = join(import.meta.dirname, "../step/peer.py");
+  const started = { contender: startContender("eager", path, [program, order]) };
+  const seconds = await wallSeconds(() => started.contender);
+  await (await started.contender).finish();
+  return seconds;
+}
 
 /** Seconds of a run of one step, from the launch of the command. */
 interface StartTimes {

@@ -27,11 +27,17 @@ it("reads the first command of a page as a shell does", async () => {
     join(folder, "a.md"),
     "# A\n\n    npm run bench -- faces --contenders \"frozen;petal\" --options '{}' --n 1\n    npm run bench -- b\n",
   );
+  await writeFile(join(folder, "a-long.md"), "# L\n\n    npm run bench -- a --kinds 'one'\\''s own' --page a-long\n");
   await writeFile(join(folder, "b.md"), "# B\n\nno command\n");
   const tables = await tablesIn(folder);
   await rm(folder, { recursive: true });
   expect(tables).toEqual([
-    { name: "a", title: "A", args: ["faces", "--contenders", "frozen;petal", "--options", "{}", "--n", "1"] },
+    { name: "a-long", title: "L", args: ["a", "--kinds", "one's own", "--page", "a-long"] },
+    {
+      name: "a",
+      title: "A",
+      args: ["faces", "--contenders", "frozen;petal", "--options", "{}", "--n", "1", "--page", "a"],
+    },
     { name: "b", title: "B", args: undefined },
   ]);
   expect(placeholderIn(["align", "--python", "PYTHON"])).toBe("PYTHON");

@@ -15,7 +15,15 @@ export interface ReproducibleTable {
 
 /** Words of a command as a shell reads them, without variables. */
 const wordsOf = (line: string): string[] =>
-  [...line.matchAll(/(?:"([^"]*)"|'([^']*)'|[^\s"']+)+/g)].map(([word]) => word.replaceAll(/["']/g, ""));
+  [...line.matchAll(/(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\]+)+/g)].map(([word]) =>
+    word.replaceAll(/"([^"]*)"|'([^']*)'|\\(.)/g, (_, ...[twice, once, one]) => twice ?? once ?? one),
+  );
+
+/** The arguments that make this page, whatever the benchmark's usual page is. */
+const writing = (args: readonly string[], name: string): string[] => [
+  ...args,
+  ...(args.some((word) => /^--page(=|$)/.test(word)) ? [] : ["--page", name]),
+];
 
 /** What the author of a page filled in, such as the path of a Python. */
 export const placeholderIn = (args: readonly string[]): string | undefined =>
@@ -31,10 +39,11 @@ export async function tablesIn(folder: string): Promise<ReproducibleTable[]> {
     names.map(async (file) => {
       const text = await readFile(join(folder, file), "utf8");
       const command = /^ {4}npm run bench -- (.+)$/m.exec(text)?.[1];
+      const name = file.slice(0, -".md".length);
       return {
-        name: file.slice(0, -".md".length),
+        name,
         title: /^# (.+)$/m.exec(text)?.[1] ?? file,
-        args: command === undefined ? undefined : wordsOf(command),
+        args: command === undefined ? undefined : writing(wordsOf(command), name),
       };
     }),
   );
