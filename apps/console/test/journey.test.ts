@@ -24,6 +24,7 @@ const side = isReal ? 112 : 32;
 
 describe.skipIf(lacksChromium)(`the whole journey${needsChromium}`, () => {
   let folder: string;
+  const galleries: string[] = [];
   let server: RunningServer;
   let browser: Browser;
 
@@ -41,6 +42,7 @@ describe.skipIf(lacksChromium)(`the whole journey${needsChromium}`, () => {
           await writeFile(join(data, set, `person-${person}`, `${image}.png`), await drawnFace(person, image, side));
         }
     const tiny = await makeGallery("--keep-crops");
+    galleries.push(tiny.folder);
     let { gallery } = tiny;
     if (isReal) {
       gallery = join(tiny.folder, "door.db");
@@ -62,7 +64,7 @@ describe.skipIf(lacksChromium)(`the whole journey${needsChromium}`, () => {
   afterAll(async () => {
     await browser?.close();
     await server?.close();
-    await rm(folder, { recursive: true, force: true });
+    for (const each of [folder, ...galleries]) await rm(each, { recursive: true, force: true });
   });
 
   const says = (page: Page, text: string | RegExp) => page.getByRole("status").filter({ hasText: text }).waitFor();
@@ -197,6 +199,7 @@ describe.skipIf(lacksChromium)(`the whole journey${needsChromium}`, () => {
 
   test("a server without jobs says how to start one with them", async () => {
     const tiny = await makeGallery();
+    galleries.push(tiny.folder);
     await using plain = await startServer({
       galleries: [tiny.gallery],
       port: 0,

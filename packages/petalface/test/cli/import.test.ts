@@ -256,8 +256,8 @@ describe.skipIf(!place.exists)("petalface import (needs PETALFACE_SHARED)", () =
 });
 
 describe.skipIf(!weights.exists)("foamliu's MobileFaceNet (needs PETALFACE_SHARED)", () => {
+  const folder = temporaryFolder();
   it("is the model that its ONNX file holds", async () => {
-    const folder = temporaryFolder();
     const out = join(folder, "m.onnx");
     const { code } = await petalface([
       "import",

@@ -37,6 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await server.running.close();
+  await rm(server.folder, { recursive: true, force: true });
 });
 
 const options = { epochs: 1, rank: 2, batch: 6, "lr-pixels": "4,6" };

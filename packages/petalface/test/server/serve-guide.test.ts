@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ended, petalface, start } from "../cli/process.ts";
 import { drawnFace, makeGallery } from "./server.ts";
+import { exited } from "./server-process.ts";
 
 const page = new URL("../../../../docs/serve.md", import.meta.url);
 const run = promisify(execFile);
@@ -26,7 +27,11 @@ beforeAll(async () => {
     await writeFile(join(folder, `${name}.png`), await drawnFace(person, image));
 });
 afterAll(async () => {
-  for (const server of servers) server.kill("SIGKILL");
+  for (const server of servers.filter(({ exitCode }) => exitCode === null)) {
+    const gone = exited(server);
+    server.kill("SIGTERM");
+    await gone;
+  }
   await rm(folder, { recursive: true, force: true });
 });
 

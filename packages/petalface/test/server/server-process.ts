@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import { dirname } from "node:path";
 import { start } from "../cli/process.ts";
 
 /** `petalface serve` in a process of its own, which is killed with it. */
@@ -23,7 +24,8 @@ export async function startProcess(
       ...["serve", "--gallery", gallery, "--open", "--port", "0", "--detector", "none", "--threads", "1"],
       ...["--min-alpha", "0", "--min-side", "1", ...flags],
     ],
-    { env },
+    // A killed process leaves its temporary folders: here they go with the gallery.
+    { env: { TMPDIR: dirname(gallery), ...env } },
   );
   let [stdout, stderr] = ["", ""];
   child.stderr?.on("data", (chunk) => {
