@@ -27,6 +27,7 @@ export function writeFailure(path: string, cause: unknown): PetalfaceError {
     EPERM: "permission denied; choose another folder, or change its permissions",
     ENOTDIR: "a part of its path is a file, not a folder; choose another place",
     EEXIST: "a part of its path is a file, not a folder; choose another place",
+    ENAMETOOLONG: "its name is too long; choose a shorter one",
   };
   return new PetalfaceError("PETAL_OUTPUT_FAILED", `cannot write ${path}: ${known[code] ?? reasonOf(cause)}`, {
     cause,

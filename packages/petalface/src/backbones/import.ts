@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type Constant, entryOf, type Graph, sizeOf, writeModel } from "onnx-grad";
+import { type Constant, entryOf, type Graph, sizeOf } from "onnx-grad";
 import {
   bufferNames,
   type Checkpoint,
@@ -15,6 +15,7 @@ import { PetalfaceError } from "../errors.ts";
 import { hashFile, type Preprocessing, preprocessingMetadata, weightsKey } from "../models/index.ts";
 import { type Architecture, buildNetwork, printArchitecture } from "./architecture.ts";
 import { fillNetwork, type Network } from "./networks/layers.ts";
+import { writeModelFile } from "./write.ts";
 
 /** Entry of a model's metadata that says which network it is, as `--arch` takes it. */
 export const architectureKey = "petalface.architecture";
@@ -154,7 +155,7 @@ export async function writeNetwork(
     ]),
   );
   try {
-    await writeModel(graph, path, { contents });
+    await writeModelFile(graph, path, { contents });
   } catch (error) {
     options.signal?.throwIfAborted();
     throw error instanceof Error && error.cause instanceof PetalfaceError ? error.cause : error;
@@ -226,7 +227,7 @@ async function writeApart(
   try {
     // The hash of the model, by which adapters know their backbone, then covers the weights too.
     const metadata = new Map([...graph.metadata, [weightsKey, await hashFile(weights)] as const]);
-    await writeModel({ ...filled, metadata }, path, { keepExternal: true });
+    await writeModelFile({ ...filled, metadata }, path, { keepExternal: true });
   } catch (error) {
     await rm(weights, { force: true });
     throw error;

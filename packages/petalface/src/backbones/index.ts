@@ -30,3 +30,4 @@ export * from "./portable.ts";
 export { fileForm, imageShape } from "./standard-form.ts";
 export type { Embedder, Embeddings, ExternalScores } from "./types.ts";
 export { quantisedNodes } from "./usable.ts";
+export { writeModelFile } from "./write.ts";

@@ -103,8 +103,10 @@ export async function makeWhole(
   }
   const { path } = place;
   const part = `${path}.${process.pid}.import`;
+  await rm(part, { force: true }).catch((error: unknown) => {
+    throw writeFailure(printPath(path), error);
+  });
   try {
-    await rm(part, { force: true });
     await createFile(part, record, settings);
     await fillAt(await openFile(part));
     await link(part, path).catch((error: NodeJS.ErrnoException) => {

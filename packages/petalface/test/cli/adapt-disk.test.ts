@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
@@ -68,5 +68,19 @@ describe.skipIf(!canMount)(`a small disk (${needsMount})`, () => {
     expect(resumed.code, resumed.stderr).toBe(0);
     expect(await weights(run)).toEqual(await weights(whole));
     expect(await readFile(join(run, "metrics.jsonl"))).toEqual(await readFile(join(whole, "metrics.jsonl")));
+  });
+
+  test("an export that finds it full says so, and leaves nothing", async () => {
+    const full = join(disk, "full");
+    await writeFile(full, Buffer.alloc(2 ** 20)).catch(() => undefined);
+    const out = join(disk, "face.onnx");
+    const { code, stdout, stderr } = await petalface(["export", "--model", model, "--out", out, "--json"]);
+    expect(code, stderr).toBe(1);
+    expect(JSON.parse(stdout).error).toEqual({
+      code: "PETAL_OUTPUT_FAILED",
+      message: `cannot write ${out}: the disk is full; free some space, then continue`,
+    });
+    await rm(full);
+    expect((await readdir(disk)).filter((name) => name.includes("face") || name.includes("part"))).toEqual([]);
   });
 });

@@ -257,6 +257,19 @@ describe("petalface export by hand", () => {
     }
   });
 
+  it("says that a name is too long, as making a gallery does", async () => {
+    const [, , model = ""] = common;
+    const long = join(folder, "x".repeat(300));
+    for (const args of [
+      ["export", "--model", model, "--out", `${long}.onnx`],
+      ["gallery", "create", `${long}.db`, "--model", model, "--alpha-range", "0,4"],
+    ]) {
+      const { code, stderr } = await petalface(args);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^petalface: cannot write .*x\.(onnx|db): its name is too long; choose a shorter one\n$/m);
+    }
+  });
+
   it("writes the frozen model where there is no adapter, and says what an adapter is needed for", async () => {
     const path = join(folder, "frozen.onnx");
     const [, , model = ""] = common;

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createGallery, openGallery } from "../../src/gallery/index.ts";
@@ -46,6 +46,17 @@ describe.skipIf(!canMount)(`a gallery on a small disk (${needsMount})`, () => {
     expect(await store.check()).toEqual([]);
     expect((await store.people()).length).toBe(people);
     expect(await store.add(`p${people}`, [faceOf("later")])).toBe(1);
+  });
+
+  test("has no room even to read: the disk is full, and the gallery is not called damaged", async () => {
+    fill(0);
+    await expect(openGallery(path)).rejects.toMatchObject({
+      code: "PETAL_OUTPUT_FAILED",
+      message: `cannot write ${path}: the disk is full; free some space, then continue`,
+    });
+    await rm(join(disk, "ballast"));
+    await using store = await openGallery(path);
+    expect(await store.check()).toEqual([]);
   });
 
   test("has no room for an index: one line, and the index that is there is used", async () => {

@@ -1,5 +1,5 @@
-import { type Graph, prune, writeModel } from "onnx-grad";
-import { alphaKey, type Backbone, fileForm } from "../../backbones/index.ts";
+import { type Graph, prune } from "onnx-grad";
+import { alphaKey, type Backbone, fileForm, writeModelFile } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { preprocessingMetadata } from "../../models/index.ts";
 import { buildAdapted } from "../build.ts";
@@ -81,4 +81,4 @@ export const exportModel = async (
   alpha: ExportAlpha,
   outputs: ExportOutputs = "embedding",
 ): Promise<void> =>
-  writeModel(fileForm(backbone, withOutputs(await exportedGraph(backbone, adapter, alpha), outputs)), path);
+  writeModelFile(fileForm(backbone, withOutputs(await exportedGraph(backbone, adapter, alpha), outputs)), path);

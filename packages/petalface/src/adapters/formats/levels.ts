@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Graph, itemAt, readModel, writeModel } from "onnx-grad";
-import { type Backbone, type Embedder, toInput } from "../../backbones/index.ts";
+import { type Graph, itemAt, readModel } from "onnx-grad";
+import { type Backbone, type Embedder, toInput, writeModelFile } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { isGiven, measureOf, printCalibration, qualityGraph } from "../../quality/index.ts";
@@ -65,14 +65,14 @@ export async function exportLevels(
   if (alpha === undefined) throw new Error("a calibrated measure without alpha");
   const levels: { alpha: number; file: string }[] = [];
   await writeFileSafely(join(folder, "README.txt"), readme);
-  await writeModel({ ...graph, outputs: [alpha] }, join(folder, qualityFile));
+  await writeModelFile({ ...graph, outputs: [alpha] }, join(folder, qualityFile));
   let output = backbone.output;
   for (let level = 0; level < count; level++) {
     const at = level / (count - 1);
     const merged = await change(await exportedGraph(backbone, adapter, at), at);
     output = itemAt(merged.outputs, 0);
     const file = levelFile(level);
-    await writeModel(merged, join(folder, file));
+    await writeModelFile(merged, join(folder, file));
     levels.push({ alpha: at, file });
   }
   const { input, size, width } = backbone;

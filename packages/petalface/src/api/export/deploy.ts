@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { entryOf, type Graph, itemAt, printShape, writeModel } from "onnx-grad";
-import { type Backbone, fileForm } from "../../backbones/index.ts";
+import { entryOf, type Graph, itemAt, printShape } from "onnx-grad";
+import { type Backbone, fileForm, writeModelFile } from "../../backbones/index.ts";
 import {
   type Contract,
   descriptionOf,
@@ -79,7 +79,7 @@ export async function deploy(
   const product = { ...given, graph: carrying(given.graph, thresholds) };
   if (contracts.length === 0) {
     const { graph, fed } = byHand(product, flags);
-    await writeModel(graph, flags.out);
+    await writeModelFile(graph, flags.out);
     const written = writtenOf("plain", [flags.out], graph, fed, product);
     return { written: [written], lines: [describe(written), ...(thresholds ? printThresholds(thresholds) : [])] };
   }
@@ -89,7 +89,7 @@ export async function deploy(
   for (const { contract, graph } of made) {
     const folder = folderOf(flags.out, contract, contracts.length);
     const places = placesOf(contract, folder, detector !== undefined);
-    await writeModel(graph, places.model);
+    await writeModelFile(graph, places.model);
     if (places.detector !== undefined && detector !== undefined) await writeFileSafely(places.detector, detector);
     const description = descriptionOf(contract, folder, graph);
     if (places.description !== undefined && description !== undefined)

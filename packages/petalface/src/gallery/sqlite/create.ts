@@ -18,7 +18,9 @@ export async function createFile(path: string, record: EmbeddingRecord, settings
   if (await exists(path)) throw taken(path);
   await makeFolder(dirname(path));
   const part = `${path}.${process.pid}.part`;
-  await rm(part, { force: true });
+  await rm(part, { force: true }).catch((error: unknown) => {
+    throw writeFailure(printPath(path), error);
+  });
   try {
     const database = await openDatabase(part);
     try {

@@ -1,3 +1,5 @@
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { type ErrorCode, PetalfaceError } from "../../errors.ts";
 import { writeFailure } from "../../files.ts";
@@ -121,7 +123,20 @@ const advice: Readonly<Record<number, readonly [ErrorCode, (path: string) => str
   26: ["PETAL_GALLERY_DAMAGED", (path) => `${path} is no gallery; give a file that petalface gallery create made`],
 };
 
-const diskFull = 13;
+const [diskError, diskFull] = [10, 13];
+
+/** Bytes that SQLite takes at least: the file that its readers and writers share has so many. */
+const leastBytes = 2 ** 15;
+
+/** Whether there is no room for the least that SQLite writes. */
+function isFull(folder: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize < leastBytes;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * The error of SQLite as one that the user can do something about; others come back as they are.
@@ -130,7 +145,9 @@ function storeFailure(path: string, error: unknown): unknown {
   if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return error;
   const shown = printPath(path);
   const code = error.errcode & 0xff;
-  if (code === diskFull) return writeFailure(shown, Object.assign(new Error("full"), { code: "ENOSPC" }));
+  // Without room for its log SQLite only reports an error of the disk.
+  if (code === diskFull || (code === diskError && isFull(dirname(path))))
+    return writeFailure(shown, Object.assign(new Error("full"), { code: "ENOSPC" }));
   const [kind, line] = advice[code === 6 ? 5 : code] ?? [];
   const message = line?.(shown) ?? `${shown}: SQLite says "${error.message}"`;
   return new PetalfaceError(kind ?? "PETAL_GALLERY_DAMAGED", message, { cause: error });
