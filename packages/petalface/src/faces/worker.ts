@@ -1,6 +1,6 @@
-import { Piscina } from "piscina";
+import { parentPort, workerData } from "node:worker_threads";
 import sharp from "sharp";
-import { type SentError, sendError } from "../thread.ts";
+import { answerTasks, type SentError, sendError } from "../thread.ts";
 import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
 
 /** What a worker answers: results, or the error that ends the run. */
@@ -11,14 +11,13 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 // Awaited with the first jobs: what cannot be opened is their error, and ends the run in one line.
-const options: WorkOptions = Piscina.workerData;
-const opened = openWork(options).then(
+const opened = openWork(workerData as WorkOptions).then(
   (work) => ({ work }),
   (error: unknown) => ({ error }),
 );
 
-/** Entry point of the pool: aligns a few photos. */
-export default async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
+/** Aligns a few photos. */
+async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
   try {
     const found = await opened;
     if ("error" in found) throw found.error;
@@ -29,3 +28,5 @@ export default async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
     return sendError(error);
   }
 }
+
+if (parentPort !== null) answerTasks<readonly Job[], WorkerAnswer>(parentPort, run);

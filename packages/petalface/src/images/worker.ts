@@ -1,6 +1,12 @@
-import { Piscina } from "piscina";
-import { type SentError, sendError } from "../thread.ts";
-import { createPreparer, type PrepareOptions, type WorkerRequest } from "./prepare.ts";
+import { parentPort } from "node:worker_threads";
+import { answerTasks, type SentError, sendError } from "../thread.ts";
+import { createPreparer, type PrepareOptions, type Preparer, type WorkerRequest } from "./prepare.ts";
+
+/**
+ * A part of a batch, and how its loader prepares faces. Undefined: that loader is closed, and the
+ * next task may be another one's.
+ */
+export type WorkerTask = (PrepareOptions & { readonly requests: readonly WorkerRequest[] }) | undefined;
 
 /** What a worker answers. */
 export interface WorkerAnswer {
@@ -8,8 +14,7 @@ export interface WorkerAnswer {
   readonly bad: readonly (SentError & { readonly index: number })[];
 }
 
-const options: PrepareOptions = Piscina.workerData;
-const { prepare } = createPreparer(options);
+let preparer: Preparer | undefined;
 let decoder: Promise<void> | undefined;
 
 /**
@@ -22,19 +27,21 @@ async function loadDecoder(): Promise<void> {
   sharp.cache(false);
 }
 
-/** Entry point of the pool: prepares a part of a batch. */
-export default async function work(requests: readonly WorkerRequest[]): Promise<unknown> {
+async function work(task: WorkerTask): Promise<WorkerAnswer> {
+  if (task === undefined) {
+    preparer?.close();
+    preparer = undefined;
+    return { planes: new Uint8Array(0), bad: [] };
+  }
+  const { requests, ...options } = task;
   // Synthetic faces are drawn, not decoded.
   if (requests.some(({ source }) => source.kind !== "synthetic")) {
     decoder ??= loadDecoder();
     await decoder;
   }
-  const { planes, bad } = await prepare(requests);
-  const answer: WorkerAnswer = {
-    planes,
-    bad: bad.map(({ index, error }) => ({ index, ...sendError(error) })),
-  };
-  // The package types these two keys by symbols that it does not export.
-  const message = { [Piscina.transferableSymbol]: [planes.buffer], [Piscina.valueSymbol]: answer };
-  return Piscina.move(message as unknown as ArrayBuffer);
+  preparer ??= createPreparer(options);
+  const { planes, bad } = await preparer.prepare(requests);
+  return { planes, bad: bad.map(({ index, error }) => ({ index, ...sendError(error) })) };
 }
+
+if (parentPort !== null) answerTasks<WorkerTask, WorkerAnswer>(parentPort, work, ({ planes }) => [planes.buffer]);
