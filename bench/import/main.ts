@@ -15,7 +15,7 @@ export default defineBenchmark({
   needs: "the shared oracle, 5 GB of disk",
   requirements: "networks",
   options: {
-    network: { help: "a full-size network of the oracle", default: "swin_256new_iqa" },
+    network: { help: "a full-size transformer of the oracle that has adapters", default: "swin_256new_iqa" },
     batch: { help: "faces of the step, and to embed", default: 8 },
   },
   async run({ network, batch }, { work, python }) {

@@ -218,6 +218,10 @@ describe("petalface gallery", () => {
     }
     const forced = await json("add", "gate.db", "copies", "--min-alpha", "0", "--force");
     expect(forced).toMatchObject({ added: 1, known: 3, forced: true });
+    const said = await petalface(["gallery", "add", "crops.db", "copies", "--min-alpha", "0", "--force"], {
+      cwd: folder,
+    });
+    expect(said.stdout).toContain("1 face enrolled against the gate's advice:\n");
     expect(await json("check", "gate.db")).toMatchObject({ ok: true, faces: 4 });
   });
 

@@ -41,7 +41,7 @@ async function run(gallery: string, specs: readonly string[], flags: Flags, cont
   const { enrolment, left } = given;
   context.result(
     { gallery: path, ...enrolment, forced: context.force, leftOut: left },
-    describeEnrolment(path, given, flags.report),
+    describeEnrolment(path, given, { report: flags.report, forced: context.force }),
   );
   if (enrolment.added + enrolment.known === 0) {
     if (enrolment.refused.length + left.length > 0) context.exitCode = 1;

@@ -52,11 +52,15 @@ function keepUntilOf({ keepUntil, retain }: Pick<EnrolFlags, "keepUntil" | "reta
 /** Refusals that are listed one by one. */
 const listed = 20;
 
-/** What was enrolled and what was not, for people to read. */
+/**
+ * What was enrolled and what was not, for people to read.
+ *
+ * @param forced whether what the gate refuses was enrolled all the same
+ */
 export function describeEnrolment(
   path: string,
   { enrolment: { added, people, known, refused }, left }: GivenEnrolment,
-  report: string | undefined,
+  { report, forced }: { readonly report: string | undefined; readonly forced: boolean },
 ): string {
   const count = (number: number, one: string, more: string): string => `${number} ${number === 1 ? one : more}`;
   const lines = [
@@ -68,7 +72,8 @@ export function describeEnrolment(
     lines.push(...left.slice(0, listed).map(({ id, reason }) => `  ${printPath(id)}: ${reason}`));
   }
   if (refused.length > 0) {
-    lines.push(`${count(refused.length, "face", "faces")} that the gate refuses (--force enrols them):`);
+    const what = forced ? "enrolled against the gate's advice:" : "that the gate refuses (--force enrols them):";
+    lines.push(`${count(refused.length, "face", "faces")} ${what}`);
     lines.push(
       plainTable(
         refused

@@ -42,7 +42,7 @@ export async function runImport(
       forced: context.force,
       leftOut: left,
     },
-    describe(foreign.product, imported, target.shown, flags),
+    describe(foreign.product, imported, target.shown, flags, context.force),
   );
   if (enrolment.added + enrolment.known + kept.added + kept.known === 0) context.exitCode = 1;
 }
@@ -52,6 +52,7 @@ function describe(
   { collection, given: { enrolment, left }, kept, without, models }: ForeignImport,
   path: string,
   { embeddings, report }: ForeignFlags,
+  forced: boolean,
 ): string {
   const all = {
     ...enrolment,
@@ -59,7 +60,7 @@ function describe(
     known: enrolment.known + kept.known,
     people: enrolment.people + kept.people,
   };
-  const lines = [`${product}, ${collection}: ${describeEnrolment(path, { enrolment: all, left }, report)}`];
+  const lines = [`${product}, ${collection}: ${describeEnrolment(path, { enrolment: all, left }, { report, forced })}`];
   if (kept.added > 0) lines.push(`${kept.added} of them with the embeddings of ${embeddings}`);
   if (without > 0)
     lines.push(
