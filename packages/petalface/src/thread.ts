@@ -11,8 +11,6 @@ export interface Thread<Task, Answer> {
    * ended, or ends before it has answered
    */
   ask(task: Task, moved?: readonly Transferable[]): Promise<Answer>;
-  /** Whether the thread has ended or is about to: whatever it is asked is refused. */
-  hasEnded(): boolean;
   /** Resolves with the reason when the thread has ended by itself. */
   readonly lost: Promise<PetalfaceError>;
   /** Ends the thread. What it has not answered is refused. */
@@ -66,7 +64,6 @@ export function openThread<Task, Answer>(file: URL, { name, workerData }: Thread
   });
   return {
     lost,
-    hasEnded: () => over !== undefined || reason !== undefined || isAsked,
     ask(task, moved = []) {
       if (over !== undefined) return Promise.reject(over);
       return new Promise((resolve, reject) => {

@@ -1,162 +1,102 @@
-import { availableParallelism } from "node:os";
-import { openThread, type Thread } from "./thread.ts";
+import { createRequire } from "node:module";
+import { messageOf, PetalfaceError, systemCode } from "./errors.ts";
 
-/** Threads that answer tasks. One that ends by itself is replaced when a task needs it. */
+/** Threads that answer tasks. One that ends by itself is replaced. */
 export interface Workers<Task, Answer> {
   /**
    * Throws what the task throws; a PetalfaceError (`PETAL_THREAD_ENDED`) where its thread ends
    * before it has answered.
    */
   run(task: Task): Promise<Answer>;
-  /** Ends the threads, after the work in hand, or leaves them to the next pool. Never throws. */
+  /** Ends the threads, after the work in hand. */
   close(): Promise<void>;
+  /**
+   * As `close`, for threads that load onnxruntime. A thread that is stopped while it opens a
+   * session takes the whole process along ("terminate called after throwing an instance of
+   * 'Napi::Error'"), so each has to answer an empty task first: one for every thread reaches all
+   * that have nothing else to do, and is answered once the thread has started. Never throws for
+   * what a task throws.
+   */
+  closeStarted(empty: Task): Promise<void>;
 }
 
-/** How many threads, and what they begin and end with. */
-export interface WorkersOptions<Task> {
+/** How many threads, and what they begin with. */
+export interface WorkersOptions {
   readonly threads: number;
-  /** All threads at once, or one, and the others as tasks come. */
+  /** All threads at once, or one after the other as tasks come. */
   readonly start: "all" | "asked";
   /** What each thread gets when it starts. */
-  readonly workerData?: unknown;
-  /**
-   * A task without work, which each thread answers before it ends. It has then started: a thread
-   * that is stopped while it opens a session of onnxruntime takes the whole process along
-   * ("terminate called after throwing an instance of 'Napi::Error'").
-   */
-  readonly last: Task;
-  /**
-   * Whether threads that have answered `last` wait some seconds for the next pool of the same file
-   * that keeps its threads. They then hold nothing of this one: what it needs comes with its tasks.
-   * Default: false.
-   */
-  readonly kept?: boolean;
-}
-
-interface Waiting<Task, Answer> {
-  readonly task: Task;
-  resolve(answer: Answer): void;
-  reject(error: unknown): void;
+  readonly workerData: unknown;
 }
 
 /**
- * Opens threads that run `worker`, the file of that name next to the caller's: source in the
- * repository, built in the package. It calls `answerTasks`. The threads keep the process alive only
- * while they have tasks.
+ * Starts threads that run `worker`, the file of that name next to the caller's: source in the
+ * repository, built in the package.
  *
  * @param module `import.meta.url` of the caller
  */
-export function openWorkers<Task, Answer>(module: string, options: WorkersOptions<Task>): Workers<Task, Answer> {
-  const { threads, start, workerData, last, kept = false } = options;
-  const file = new URL(module.endsWith(".ts") ? "./worker.ts" : "./worker.js", module);
-  const all = new Map<Thread<Task, Answer>, "unused" | "busy" | "free">();
-  const waiting: Waiting<Task, Answer>[] = [];
-  const running = new Set<Promise<Answer>>();
-  let closing: Promise<void> | undefined;
-
-  function add(): Thread<Task, Answer> {
-    const known = kept ? takeIdle(file.href) : undefined;
-    const thread = known ?? openThread<Task, Answer>(file, { name: "a thread of the process", workerData });
-    // Only threads of this file are idle under its name.
-    all.set(thread as Thread<Task, Answer>, "unused");
-    return thread as Thread<Task, Answer>;
-  }
-  /** A thread without a task, or a new one if there may be one more. */
-  function find(): Thread<Task, Answer> | undefined {
-    for (const [thread, state] of all) {
-      if (thread.hasEnded()) all.delete(thread);
-      else if (state !== "busy") return thread;
-    }
-    return all.size < threads ? add() : undefined;
-  }
-  /** Gives the tasks that wait to the threads that have none. */
-  function assign(): void {
-    for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
-      try {
-        const thread = find();
-        if (thread === undefined) return;
-        all.set(thread, "busy");
-        const done = (): void => {
-          if (all.has(thread)) all.set(thread, "free");
-          assign();
-        };
-        thread.ask(first.task).then(first.resolve, first.reject).then(done);
-      } catch (error) {
-        // No thread can be started.
-        first.reject(error);
+export function openWorkers<Task, Answer>(
+  module: string,
+  { threads, start, workerData }: WorkersOptions,
+): Workers<Task, Answer> {
+  const worker = new URL(module.endsWith(".ts") ? "./worker.ts" : "./worker.js", module);
+  // Loaded by who starts threads only: most commands start none.
+  const { Piscina } = createRequire(import.meta.url)("piscina") as typeof import("piscina");
+  const piscina = new Piscina<Task, Answer>({
+    filename: worker.href,
+    minThreads: start === "all" ? threads : 1,
+    maxThreads: threads,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    workerData,
+    execArgv: [],
+  });
+  // One that ends without work is replaced, and is no reason to end the process.
+  piscina.on("error", () => undefined);
+  const fatal = new WeakSet<Error>();
+  const watched = new WeakSet<object>();
+  const waiting = new Set<(error: Error) => void>();
+  let isClosing = false;
+  piscina.on("workerCreate", () => {
+    for (const thread of piscina.threads)
+      if (!watched.has(thread)) {
+        watched.add(thread);
+        thread.once("error", (error) => fatal.add(error));
       }
-      waiting.shift();
-    }
+  });
+  piscina.on("workerDestroy", () => setImmediate(refuseLeft));
+  const ended = (reason: string): PetalfaceError =>
+    new PetalfaceError("PETAL_THREAD_ENDED", `a thread of the process has ended (${reason})`);
+  /** Refuses tasks that no thread will take: none is replaced that ends while it starts. */
+  function refuseLeft(): void {
+    if (isClosing || piscina.threads.length > 0) return;
+    for (const reject of waiting) reject(ended("it cannot be started again"));
   }
-  function run(task: Task): Promise<Answer> {
-    if (closing !== undefined) return Promise.reject(new Error("the threads are closed"));
-    const answer = new Promise<Answer>((resolve, reject) => {
-      waiting.push({ task, resolve, reject });
+  const run = (task: Task): Promise<Answer> =>
+    new Promise<Answer>((resolve, reject) => {
+      waiting.add(reject);
+      piscina
+        .run(task)
+        .then(resolve, (error: unknown) => reject(isEnd(error, fatal) ? ended(messageOf(error)) : error))
+        .finally(() => waiting.delete(reject));
     });
-    running.add(answer);
-    const done = (): void => void running.delete(answer);
-    answer.then(done, done);
-    assign();
-    return answer;
-  }
-  async function leave(thread: Thread<Task, Answer>): Promise<void> {
-    // One that may still be starting, and holds nothing, is not waited for.
-    const holdsNothing =
-      (kept && all.get(thread) === "unused") ||
-      (await thread.ask(last).then(
-        () => true,
-        () => false,
-      ));
-    if (!(kept && holdsNothing && keepIdle(file.href, thread))) await thread.end();
-  }
-  async function close(): Promise<void> {
-    await Promise.allSettled(running);
-    await Promise.all(Array.from(all.keys(), leave));
-  }
-  for (let count = start === "all" ? threads : 1; count > 0; count--) add();
+  const close = async (): Promise<void> => {
+    isClosing = true;
+    // Without a thread nothing that is left will be answered.
+    await (piscina.threads.length === 0 ? piscina.destroy() : piscina.close());
+  };
   return {
     run,
-    close() {
-      closing ??= close();
-      return closing;
+    close,
+    async closeStarted(empty) {
+      await Promise.allSettled(Array.from({ length: threads }, () => run(empty)));
+      await close();
     },
   };
 }
 
-/** Milliseconds that a thread waits for the next pool: from one call of the library to the next. */
-const idleTime = 5_000;
-
-interface Idle {
-  readonly thread: Thread<unknown, unknown>;
-  readonly timer: NodeJS.Timeout;
-}
-
-/**
- * Threads that belong to no pool, by their file. They have loaded their modules and hold nothing
- * of any pool. At most as many as the machine has cores.
- */
-const idle = new Map<string, Idle[]>();
-
-/** Whether a thread waits for the next pool now. */
-function keepIdle(file: string, thread: Thread<unknown, unknown>): boolean {
-  const list = idle.get(file) ?? [];
-  idle.set(file, list);
-  if (thread.hasEnded() || list.length >= availableParallelism()) return false;
-  const timer = setTimeout(() => {
-    list.splice(list.indexOf(one), 1);
-    void thread.end();
-  }, idleTime);
-  const one: Idle = { thread, timer: timer.unref() };
-  list.push(one);
-  return true;
-}
-
-/** The thread that has waited for the shortest time; none that has ended. */
-function takeIdle(file: string): Thread<unknown, unknown> | undefined {
-  const list = idle.get(file) ?? [];
-  for (let one = list.pop(); one !== undefined; one = list.pop()) {
-    clearTimeout(one.timer);
-    if (!one.thread.hasEnded()) return one.thread;
-  }
-  return undefined;
-}
+/** Whether a task failed because its thread ended. */
+const isEnd = (error: unknown, fatal: WeakSet<Error>): boolean =>
+  error instanceof Error &&
+  (fatal.has(error) ||
+    systemCode(error)?.startsWith("ERR_WORKER_") === true ||
+    error.message.startsWith("worker exited with code"));

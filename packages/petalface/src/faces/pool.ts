@@ -36,13 +36,13 @@ export async function openPool(options: WorkOptions, threads: number): Promise<P
     depth: 2 * threads,
     async run(jobs) {
       if (workers === undefined) prepareThreads();
-      workers ??= openWorkers(import.meta.url, { threads, start: "all", workerData: options, last: [] });
+      workers ??= openWorkers(import.meta.url, { threads, start: "all", workerData: options });
       const answer = await workers.run(jobs);
       if ("results" in answer) return answer.results;
       throw receiveError(answer);
     },
     async [Symbol.asyncDispose]() {
-      await workers?.close();
+      await workers?.closeStarted([]);
     },
   };
 }

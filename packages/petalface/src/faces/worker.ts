@@ -1,6 +1,6 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { Piscina } from "piscina";
 import sharp from "sharp";
-import { answerTasks, type SentError, sendError } from "../thread.ts";
+import { type SentError, sendError } from "../thread.ts";
 import { type Job, type JobResult, openWork, type WorkOptions } from "./work.ts";
 
 /** What a worker answers: results, or the error that ends the run. */
@@ -11,13 +11,14 @@ sharp.concurrency(1);
 sharp.cache(false);
 
 // Awaited with the first jobs: what cannot be opened is their error, and ends the run in one line.
-const opened = openWork(workerData as WorkOptions).then(
+const options: WorkOptions = Piscina.workerData;
+const opened = openWork(options).then(
   (work) => ({ work }),
   (error: unknown) => ({ error }),
 );
 
-/** Aligns a few photos. */
-async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
+/** Entry point of the pool: aligns a few photos. */
+export default async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
   try {
     const found = await opened;
     if ("error" in found) throw found.error;
@@ -28,5 +29,3 @@ async function run(jobs: readonly Job[]): Promise<WorkerAnswer> {
     return sendError(error);
   }
 }
-
-if (parentPort !== null) answerTasks<readonly Job[], WorkerAnswer>(parentPort, run);

@@ -1,9 +1,9 @@
 import { PetalfaceError } from "../errors.ts";
 import { receiveError } from "../thread.ts";
 import { openWorkers } from "../workers.ts";
-import { createPreparer, type PrepareOptions, type Preparer, type WorkerRequest } from "./prepare.ts";
+import { createPreparer, type Preparer, type WorkerRequest } from "./prepare.ts";
 import type { ImageRequest, ImageSource } from "./types.ts";
-import type { WorkerAnswer, WorkerTask } from "./worker.ts";
+import type { WorkerAnswer } from "./worker.ts";
 
 /** How faces are prepared. */
 export interface LoaderOptions {
@@ -44,7 +44,7 @@ export interface Loader extends AsyncDisposable {
     requests: readonly ImageRequest[],
     onBad?: (index: number, error: PetalfaceError) => void,
   ): Promise<Uint8Array<ArrayBuffer>>;
-  /** After the work in hand. Its threads end, or wait for the next loader for some seconds. */
+  /** Ends the threads, after the work in hand. */
   close(): Promise<void>;
 }
 
@@ -61,13 +61,8 @@ const few = 64;
  * start.
  */
 const mostHere = 300;
-/** Bytes of a cache up to which its threads wait for the next loader. */
-const mostKept = 16 * 2 ** 20;
 
-/**
- * Opens a {@link Loader}. Close it: its threads and their open files stay until then. An idle one
- * does not keep the process alive.
- */
+/** Opens a {@link Loader}. Close it, or it keeps the process alive. */
 export function openLoader(options: LoaderOptions): Loader {
   const { size, threads, cacheBytes = 0, faces = Number.POSITIVE_INFINITY } = options;
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`an image side of ${size} pixels`);
@@ -208,14 +203,12 @@ function expectedError(error: unknown): PetalfaceError {
   throw error;
 }
 
-function pool(threads: number, options: PrepareOptions): Runner {
-  // A thread that waits for the next loader frees a cache only some time later.
-  const kept = (options.cache?.byteLength ?? 0) <= mostKept;
-  const how = { threads, start: "asked", last: undefined, kept } as const;
-  const workers = openWorkers<WorkerTask, WorkerAnswer>(import.meta.url, how);
+function pool(threads: number, workerData: { size: number; cache: SharedArrayBuffer | undefined }): Runner {
+  const how = { threads, start: "asked", workerData } as const;
+  const workers = openWorkers<readonly WorkerRequest[], WorkerAnswer>(import.meta.url, how);
   return {
-    async task(requests) {
-      const { planes, bad } = await workers.run({ ...options, requests });
+    async task(part) {
+      const { planes, bad } = await workers.run(part);
       return { planes, bad: bad.map(({ index, ...sent }) => ({ index, error: expectedError(receiveError(sent)) })) };
     },
     close: workers.close,

@@ -1,12 +1,6 @@
-import { parentPort } from "node:worker_threads";
-import { answerTasks, type SentError, sendError } from "../thread.ts";
-import { createPreparer, type PrepareOptions, type Preparer, type WorkerRequest } from "./prepare.ts";
-
-/**
- * A part of a batch, and how its loader prepares faces. Undefined: that loader is closed, and the
- * next task may be another one's.
- */
-export type WorkerTask = (PrepareOptions & { readonly requests: readonly WorkerRequest[] }) | undefined;
+import { Piscina } from "piscina";
+import { type SentError, sendError } from "../thread.ts";
+import { createPreparer, type PrepareOptions, type WorkerRequest } from "./prepare.ts";
 
 /** What a worker answers. */
 export interface WorkerAnswer {
@@ -14,7 +8,8 @@ export interface WorkerAnswer {
   readonly bad: readonly (SentError & { readonly index: number })[];
 }
 
-let preparer: Preparer | undefined;
+const options: PrepareOptions = Piscina.workerData;
+const { prepare } = createPreparer(options);
 let decoder: Promise<void> | undefined;
 
 /**
@@ -27,21 +22,19 @@ async function loadDecoder(): Promise<void> {
   sharp.cache(false);
 }
 
-async function work(task: WorkerTask): Promise<WorkerAnswer> {
-  if (task === undefined) {
-    preparer?.close();
-    preparer = undefined;
-    return { planes: new Uint8Array(0), bad: [] };
-  }
-  const { requests, ...options } = task;
+/** Entry point of the pool: prepares a part of a batch. */
+export default async function work(requests: readonly WorkerRequest[]): Promise<unknown> {
   // Synthetic faces are drawn, not decoded.
   if (requests.some(({ source }) => source.kind !== "synthetic")) {
     decoder ??= loadDecoder();
     await decoder;
   }
-  preparer ??= createPreparer(options);
-  const { planes, bad } = await preparer.prepare(requests);
-  return { planes, bad: bad.map(({ index, error }) => ({ index, ...sendError(error) })) };
+  const { planes, bad } = await prepare(requests);
+  const answer: WorkerAnswer = {
+    planes,
+    bad: bad.map(({ index, error }) => ({ index, ...sendError(error) })),
+  };
+  // The package types these two keys by symbols that it does not export.
+  const message = { [Piscina.transferableSymbol]: [planes.buffer], [Piscina.valueSymbol]: answer };
+  return Piscina.move(message as unknown as ArrayBuffer);
 }
-
-if (parentPort !== null) answerTasks<WorkerTask, WorkerAnswer>(parentPort, work, ({ planes }) => [planes.buffer]);

@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -13,7 +13,6 @@ import {
   flip,
   type ImageRequest,
   type ImageSource,
-  type LoaderOptions,
   openFaceSpace,
   openLoader,
   toPlanes,
@@ -127,7 +126,6 @@ describe("openLoader", () => {
     const before = ports();
     await using loader = openLoader({ size, threads: 1, faces: 65 });
     const loading = loader.load(requestsOf("file"));
-    await new Promise((resolve) => setImmediate(resolve));
     expect(ports()).toBeGreaterThan(before);
     expect(await loading).toEqual(await direct(requestsOf("file")));
   });
@@ -175,56 +173,6 @@ describe("openLoader", () => {
     const before = await loader.load([request]);
     writeFileSync(path, "");
     expect(await loader.load([request])).toEqual(before);
-  });
-
-  describe("whose threads wait for the next one", () => {
-    /** Loads one face by a loader of its own; returns its planes and how many threads were started. */
-    async function loadOne(source: ImageSource, options: LoaderOptions): Promise<[Uint8Array, number]> {
-      let started = 0;
-      const note = (): void => void started++;
-      process.on("worker", note);
-      try {
-        await using loader = openLoader(options);
-        return [await loader.load([{ source, flip: false }]), started];
-      } finally {
-        process.off("worker", note);
-      }
-    }
-    const grey = (side: number, value: number): Promise<Buffer> =>
-      sharp({ create: { width: side, height: side, channels: 3, background: { r: value, g: value, b: value } } })
-        .png()
-        .toBuffer();
-
-    it("keeps nothing of one for another: neither its size, nor its faces, nor its open files", async () => {
-      const path = join(folder, "pack");
-      const one = { kind: "bytes", path, offset: 0, number: 0 } as const;
-      for (const [round, [side, cacheBytes]] of [
-        [24, 100_000],
-        [32, 100_000],
-        [24, 0],
-        [24, 100_000],
-      ].entries()) {
-        const bytes = await grey(side, round);
-        // Another file under the same name. One that were still open would be the one before.
-        writeFileSync(`${path} new`, bytes);
-        renameSync(`${path} new`, path);
-        const [planes, started] = await loadOne(
-          { ...one, length: bytes.length },
-          { size: side, threads: 1, cacheBytes },
-        );
-        expect(planes).toEqual(new Uint8Array(side * side * 3).fill(round));
-        if (round > 0) expect(started).toBe(0);
-      }
-    });
-
-    it("ends threads that have shared much memory with it", async () => {
-      const source = sources[0];
-      const much = { size, threads: 1, cacheBytes: 2 ** 26 };
-      const [planes] = await loadOne(source, { size, threads: 1 });
-      // The thread that waits is none of its own.
-      expect(await loadOne(source, much)).toEqual([planes, 1]);
-      expect(await loadOne(source, { size, threads: 1 })).toEqual([planes, 0]);
-    });
   });
 
   it("refuses work after it was closed", async () => {

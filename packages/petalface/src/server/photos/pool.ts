@@ -17,9 +17,9 @@ export interface PhotoPool extends AsyncDisposable {
 /** Opens a {@link PhotoPool} of so many threads. */
 export function openPhotoPool(options: PhotoOptions, threads: number): PhotoPool {
   prepareThreads();
-  const how = { threads, start: "all", workerData: options, last: undefined } as const;
+  const how = { threads, start: "all", workerData: options } as const;
   const pool = openWorkers<PhotoJob | undefined, PhotoResult | undefined>(import.meta.url, how);
-  // Waiting here and not in the pool, which keeps the tasks that it was given.
+  // Waiting here and not in the pool: it ends a thread whose task is aborted, with its models.
   const waiting: (() => void)[] = [];
   let free = threads;
   const enter = (signal: AbortSignal): Promise<void> => {
@@ -63,6 +63,6 @@ export function openPhotoPool(options: PhotoOptions, threads: number): PhotoPool
     async ready() {
       await pool.run(undefined);
     },
-    [Symbol.asyncDispose]: () => pool.close(),
+    [Symbol.asyncDispose]: () => pool.closeStarted(undefined),
   };
 }
