@@ -10,3 +10,12 @@ export function printPath(path: string): string {
 }
 
 const escapeUnit = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+/**
+ * A path, or another argument, in a command that people copy: in quotes where a shell would cut or
+ * change it. One that {@link printPath} prints as JSON is printed so here too.
+ */
+export function printArgument(text: string): string {
+  const shown = printPath(text);
+  return shown !== text || /^[\p{L}\p{N}_./:@%+=,-]+$/u.test(text) ? shown : `'${text.replaceAll("'", "'\\''")}'`;
+}

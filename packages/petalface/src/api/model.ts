@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { type Adapter, adaptedModel, adapterChoices, loadAdapter } from "../adapters/index.ts";
 import { type Backbone, type Embedder, type EmbeddingModel, openBackbone, openEmbedder } from "../backbones/index.ts";
 import type { ModelChoices, Preprocessing } from "../models/index.ts";
+import { printArgument } from "../print-path.ts";
 import type { Calibration } from "../quality/index.ts";
 import type { Keep } from "../resources.ts";
 import type { Provider, providerNames } from "../runtime/index.ts";
@@ -108,7 +109,7 @@ export async function openFrozen(
 
 /** Says that a preprocessing was assumed, which one, and how to check it. */
 export const assumedNote = ({ spec, path }: { readonly path: string; readonly spec: Preprocessing }): string =>
-  `${path} does not say how pixels become its input: assuming (x - ${spec.mean[0]}) * ${Number(spec.scale[0].toPrecision(6))}, ${spec.channels.toUpperCase()}; to check: petalface inspect FACES 'model' ${path}`;
+  `${path} does not say how pixels become its input: assuming (x - ${spec.mean[0]}) * ${Number(spec.scale[0].toPrecision(6))}, ${spec.channels.toUpperCase()}; to check: petalface inspect FACES 'model' ${printArgument(path)}`;
 
 /**
  * Opens a face recogniser, with an adapter where one is named. The engine is loaded when it is

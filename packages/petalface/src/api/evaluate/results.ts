@@ -3,6 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
 import { type EvaluationResult, loadEvaluation, saveEvaluation } from "../../evaluation/index.ts";
+import { printArgument } from "../../print-path.ts";
 import { sourceCommit, versions } from "../../versions.ts";
 import type { BothResults } from "./measure-models.ts";
 
@@ -82,7 +83,7 @@ async function findFiles(place: string): Promise<{ frozen?: string; adapted?: st
   }
   throw new PetalfaceError(
     "PETAL_RESULT_INVALID",
-    `${place} holds no results: run \`petalface evaluate 'adapter' ${place} ...\` first`,
+    `${place} holds no results: run \`petalface evaluate 'adapter' ${printArgument(place)} ...\` first`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { printArgument } from "../../print-path.ts";
 import type { FoundAtAlarms } from "../statistics/alarms.ts";
 import type { Comparison, Difference } from "../statistics/compare.ts";
 import { fewestPeople } from "../statistics/significance.ts";
@@ -24,9 +25,6 @@ const promising = 0.3;
 
 const command = (text: string): Html => html`<code>petalface ${text}</code>`;
 
-/** An argument of a shell command. */
-const quoted = (text: string): string => (/^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-
 /**
  * The verdict on an adapted model. It rests on the search in focus, or without one on the
  * difference that the report opens with, and on whether any measure became worse beyond chance.
@@ -42,11 +40,11 @@ export function advise(
   const difference = found?.difference ?? lead;
   if (difference === undefined) return undefined;
   const { model, adapter } = { model: named?.model ?? "MODEL", adapter: named?.adapter ?? "RUN" };
-  const both = `--model ${quoted(model)} --adapter ${quoted(adapter)}`;
+  const both = `--model ${printArgument(model)} --adapter ${printArgument(adapter)}`;
   const worse = comparison.differences.filter(
     (each) => ["accuracy", "rank1", "rank", "tpir"].includes(each.kind) && verdict(each) < 0,
   ).length;
-  const collect = html`Train again with more people, or with more faces of each: ${command(`adapt --model ${quoted(model)} --train FACES --out RUN`)}.`;
+  const collect = html`Train again with more people, or with more faces of each: ${command(`adapt --model ${printArgument(model)} --train FACES --out RUN`)}.`;
   const quality = html`Look at the faces at their scores: ${command(`quality FACES ${both} --report quality.html`)}.`;
   const measureMore = (people: string): Html => html`Measure with ${people} people or more, then look at this again.`;
   if (comparison.people < fewestPeople)
@@ -78,7 +76,7 @@ export function advise(
       look: "bad",
       why: "The adapted model is worse beyond chance: keep the frozen one.",
       next: [
-        html`Check that the training faces look like those of the camera: ${command(`inspect ${quoted(adapter)}`)} shows what was trained.`,
+        html`Check that the training faces look like those of the camera: ${command(`inspect ${printArgument(adapter)}`)} shows what was trained.`,
         quality,
       ],
     };

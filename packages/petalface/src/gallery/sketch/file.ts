@@ -2,7 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { PetalfaceError } from "../../errors.ts";
 import { writePiecesSafely } from "../../files.ts";
-import { printPath } from "../../print-path.ts";
+import { printArgument, printPath } from "../../print-path.ts";
 import { allocateIn, sharedMemory } from "../scan/wasm.ts";
 import { headBytes, sketchBits, tailBytes } from "./layout.ts";
 import { sketcher } from "./project.ts";
@@ -105,7 +105,7 @@ export async function openSketches(
   } catch (cause) {
     throw new PetalfaceError(
       "PETAL_GALLERY_DAMAGED",
-      `${printPath(file)} cannot be read; build the index again with petalface gallery index ${printPath(gallery)}`,
+      `${printPath(file)} cannot be read; build the index again with petalface gallery index ${printArgument(gallery)}`,
       { cause },
     );
   }

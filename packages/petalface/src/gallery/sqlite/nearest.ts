@@ -5,7 +5,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFailure } from "../../files.ts";
 import { normaliseRows } from "../../matching/portable.ts";
-import { printPath } from "../../print-path.ts";
+import { printArgument, printPath } from "../../print-path.ts";
 import { byCosine, type Candidate, nearestPeople } from "../candidate.ts";
 import { release } from "../release.ts";
 import { type NearestPeople, type NewSketches, newSketches, openSketches } from "../sketch/index.ts";
@@ -226,7 +226,7 @@ export function openedIndex(path: string, sql: Statements): OpenedIndex {
     if (note?.merged === undefined || note.model !== model.id)
       throw new PetalfaceError(
         "PETAL_GALLERY_MISSING",
-        `${printPath(path)} has no index${note === undefined ? "" : " that fits"}; build it with petalface gallery index ${printPath(path)}`,
+        `${printPath(path)} has no index${note === undefined ? "" : " that fits"}; build it with petalface gallery index ${printArgument(path)}`,
       );
     if (opened?.id !== note.id) {
       const before = close();

@@ -4,6 +4,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
 import { printPath } from "../../images/index.ts";
 import { fieldsOf } from "../../json.ts";
+import { printArgument } from "../../print-path.ts";
 
 /** What a key may do: look for faces, change who is enrolled, run jobs and read the metrics. */
 export const scopes = ["search", "enrol", "admin"] as const;
@@ -44,7 +45,7 @@ export async function readKeys(path: string): Promise<readonly StoredKey[]> {
     throw new PetalfaceError(
       "PETAL_KEYS_INVALID",
       cause.code === "ENOENT"
-        ? `${printPath(path)} does not exist; make it with petalface keys add ${printPath(path)} 'scopes' search`
+        ? `${printPath(path)} does not exist; make it with petalface keys add ${printArgument(path)} 'scopes' search`
         : `cannot read ${printPath(path)} (${cause.message})`,
       { cause },
     );

@@ -1,5 +1,6 @@
 import { itemAt } from "onnx-grad";
 import { PetalfaceError } from "../../errors.ts";
+import { printArgument } from "../../print-path.ts";
 import { usesAnchors, usesDistillation, usesMargin } from "../losses/names.ts";
 import type { TrainingOptions } from "../options/options.ts";
 
@@ -68,7 +69,7 @@ export function watchLoss(
   const first: number[] = [];
   const recent: number[] = [];
   let above = 0;
-  const advice = `lower 'learningRate' (now ${options.learningRate})${options.warmup < 0.05 ? " or raise 'warmup'" : " or 'clip'"}; the last good state is kept: petalface adapt 'resume' ${run.folder} 'learningRate=${Number((options.learningRate / 4).toPrecision(2))}'`;
+  const advice = `lower 'learningRate' (now ${options.learningRate})${options.warmup < 0.05 ? " or raise 'warmup'" : " or 'clip'"}; the last good state is kept: petalface adapt 'resume' ${printArgument(run.folder)} 'learningRate=${Number((options.learningRate / 4).toPrecision(2))}'`;
   return {
     get calm() {
       return above === 0;

@@ -4,6 +4,7 @@ import { type Adapter, type AdapterConfig, saveAdapter } from "../../adapters/in
 import type { Backbone } from "../../backbones/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { prefetch } from "../../images/index.ts";
+import { printArgument } from "../../print-path.ts";
 import { type Ranks, requireSame } from "../../ranks.ts";
 import { type Journal, openJournal } from "../run/journal.ts";
 import type { StepRecord } from "../run/metrics.ts";
@@ -151,7 +152,7 @@ export async function trainSteps(run: Run, context: TrainingContext): Promise<Tr
   if (!state.theta.every(Number.isFinite))
     throw new PetalfaceError(
       "PETAL_TRAINING_DIVERGED",
-      `step ${state.step}: the weights are not finite; lower 'learningRate' (now ${options.learningRate}) and continue from the last checkpoint: petalface adapt 'resume' ${folder} 'learningRate=${options.learningRate / 4}'`,
+      `step ${state.step}: the weights are not finite; lower 'learningRate' (now ${options.learningRate}) and continue from the last checkpoint: petalface adapt 'resume' ${printArgument(folder)} 'learningRate=${options.learningRate / 4}'`,
     );
   await checkpoint();
   return { finished: true, waiting: clock.share() };

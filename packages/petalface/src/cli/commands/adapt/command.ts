@@ -7,6 +7,7 @@ import type { MpiRanks } from "../../../cluster/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { launchOf } from "../../../launched.ts";
 import type { ModelChoices } from "../../../models/index.ts";
+import { printArgument } from "../../../print-path.ts";
 import { printCalibration, printSet } from "../../../quality/index.ts";
 import { providerNames } from "../../../runtime/index.ts";
 import {
@@ -171,7 +172,9 @@ async function train(flags: Flags, choices: TrainingChoices, context: CliContext
     provider: flags.provider,
     ...leftOutOptions(flags),
     onStart(record, first) {
-      ranks?.hint(`; continue with the same launcher: petalface adapt --resume ${flags.resume ?? flags.out}`);
+      ranks?.hint(
+        `; continue with the same launcher: petalface adapt --resume ${printArgument(flags.resume ?? flags.out ?? "RUN")}`,
+      );
       for (const line of budget(record)) context.note(line);
       for (const line of startNotes(record, { ...choices, minutes: flags.minutes, resume: flags.resume }))
         context.note(line);
@@ -188,7 +191,7 @@ async function train(flags: Flags, choices: TrainingChoices, context: CliContext
     : resumeIn({ ...surroundings, ...changesOf(flags, choices), run: flags.resume }, context));
   const { folder } = result;
   if (!result.finished) {
-    context.note(`stopped after a checkpoint; continue with: petalface adapt --resume ${folder}`);
+    context.note(`stopped after a checkpoint; continue with: petalface adapt --resume ${printArgument(folder)}`);
     if (ranks === undefined) throw context.signal.reason;
     // Any rank may have had the signal.
     context.exitCode = 130;
@@ -264,6 +267,6 @@ function report({ run, waiting, folder }: AdaptedRun): string {
         ]),
     ...(waiting === undefined ? [] : [`waited for images: ${(100 * waiting).toFixed(1)} % of the time`]),
     `adapter: ${join(folder, "adapter")}`,
-    `next:\n${printCommand(`evaluate --model ${run.model.given} --adapter ${folder} --protocol PAIRS --data FACES`)}`,
+    `next:\n${printCommand(`evaluate --model ${printArgument(run.model.given)} --adapter ${printArgument(folder)} --protocol PAIRS --data FACES`)}`,
   ].join("\n");
 }

@@ -1,4 +1,5 @@
 import { measuredLengths, printExpected } from "../../../api/adapt/expected.ts";
+import { printArgument } from "../../../print-path.ts";
 import { leastResolutionSize } from "../../../quality/index.ts";
 import type { RunRecord } from "../../../training/index.ts";
 
@@ -51,6 +52,6 @@ export function endNotes(folder: string, run: RunRecord): string[] {
   const { result } = run;
   if (result === undefined || result.steps === 0 || result.best.step !== result.steps) return [];
   return [
-    `validation was still improving at the end: the last value is the best one; train longer with petalface adapt --resume ${folder} --epochs ${2 * run.options.epochs}`,
+    `validation was still improving at the end: the last value is the best one; train longer with petalface adapt --resume ${printArgument(folder)} --epochs ${2 * run.options.epochs}`,
   ];
 }

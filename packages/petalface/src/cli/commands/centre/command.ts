@@ -7,6 +7,7 @@ import { openBackbone } from "../../../backbones/index.ts";
 import { tallyOf } from "../../../data/index.ts";
 import { centreAdapter } from "../../../embeddings/index.ts";
 import type { ModelChoices } from "../../../models/index.ts";
+import { printArgument } from "../../../print-path.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, openFaces, withDataOptions } from "../../data.ts";
 import { printCommand, withExamples } from "../../examples.ts";
@@ -58,7 +59,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
     await saveAdapter(out, backbone, found.adapter);
     noteMoreLeftOut(data, tally.report(), context);
     const { crops, low, shift } = found;
-    const next = `evaluate --model ${model} --adapter ${out} --protocol PAIRS --data FACES`;
+    const next = `evaluate --model ${printArgument(model)} --adapter ${printArgument(out)} --protocol PAIRS --data FACES`;
     context.result(
       { out, adapter: folder, camera, crops, low, shift, leftOut: leftOutOf(data, tally.report()) },
       [

@@ -11,6 +11,7 @@ import {
   type QualityBins,
   referenceOf,
 } from "../../../evaluation/index.ts";
+import { printArgument } from "../../../print-path.ts";
 import { plainTable } from "../../table.ts";
 
 /** Measures that are printed; the rest is in the report and in JSON. */
@@ -43,7 +44,7 @@ export function evaluationSummary(
       : []),
     ...columns.flatMap(({ name, result }) => (named === undefined ? [] : referenceLine(name, result))),
     ...(identical === undefined ? [] : [printIdentical(identical, frozen.detail.items.length)]),
-    ...(adapted && saved !== undefined ? [`is the difference sure? petalface compare ${saved}`] : []),
+    ...(adapted && saved !== undefined ? [`is the difference sure? petalface compare ${printArgument(saved)}`] : []),
     ...(bins === undefined ? [] : binsText(bins)),
   ].join("\n");
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { createGalleryAt, type NewGallery } from "../../../cluster/index.ts";
+import { printArgument } from "../../../print-path.ts";
 import type { CliContext } from "../../context.ts";
 import { withExamples } from "../../examples.ts";
 import { withModelChoices } from "../../model.ts";
@@ -55,6 +56,6 @@ async function run(gallery: string, flags: Flags, context: CliContext): Promise<
       copies,
       keepCrops: flags.keepCrops === true,
     },
-    `${path}: an empty gallery for ${space.model}; next: petalface gallery add ${path} FACES`,
+    `${path}: an empty gallery for ${space.model}; next: petalface gallery add ${printArgument(path)} FACES`,
   );
 }

@@ -4,6 +4,7 @@ import type { PicturesOptions } from "../../../api/inspect/pictures.ts";
 import { choicesOf } from "../../../api/model.ts";
 import { requireMost } from "../../../data/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
+import { printArgument } from "../../../print-path.ts";
 import { type Provider, providerNames } from "../../../runtime/index.ts";
 import type { CliContext } from "../../context.ts";
 import { type DataFlags, leftOutOptions, withDataOptions } from "../../data.ts";
@@ -78,7 +79,7 @@ async function withPictures({ document, text }: Description, thing: string, flag
   const feeding = model === undefined ? undefined : await inspectFeeding(thing, { ...options, model }, context);
   const { findings, leftOut, tooMany } = await inspectPictures(thing, options, context);
   const lines = [...(feeding ? printPreprocessing(feeding) : []), text, ...(findings ? printFindings(findings) : [])];
-  if (tooMany) lines.push(`look for copies and wrong names: petalface inspect ${thing} --check`);
+  if (tooMany) lines.push(`look for copies and wrong names: petalface inspect ${printArgument(thing)} --check`);
   if (findings !== undefined && report !== undefined) lines.push(`page: ${report}`);
   return {
     document: { ...document, leftOut, ...(feeding && { preprocessing: feeding }), ...(findings && { findings }) },

@@ -8,6 +8,7 @@ import type {
 } from "../../../api/inspect/model.ts";
 import { type Backbone, quantisedNodes } from "../../../backbones/index.ts";
 import { printThresholds, thresholdsIn, thresholdsKey } from "../../../deploy/index.ts";
+import { printArgument } from "../../../print-path.ts";
 import { withFlags } from "../../flags.ts";
 import { plainTable } from "../../table.ts";
 import type { Description } from "./description.ts";
@@ -38,7 +39,7 @@ function feeding({ spec, source, normalisation, path }: Backbone): string[] {
     `input: (x - ${triple(mean)}) * ${triple(scale)}, x from 0 to 255, ${order}${known}`,
     ...(inner ? [inner] : []),
     ...(source === "assumed" || source === "graph"
-      ? [`is that right? petalface inspect FACES --model ${path} compares it with other ways`]
+      ? [`is that right? petalface inspect FACES --model ${printArgument(path)} compares it with other ways`]
       : []),
   ];
 }

@@ -5,6 +5,7 @@ import { claimOutputs } from "../../../api/outputs.ts";
 import { openBackbone } from "../../../backbones/index.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import type { ModelChoices } from "../../../models/index.ts";
+import { printArgument } from "../../../print-path.ts";
 import type { CliContext } from "../../context.ts";
 import { printCommand, withExamples } from "../../examples.ts";
 import { withModelChoices } from "../../model.ts";
@@ -72,7 +73,7 @@ async function run(flags: Flags, context: CliContext): Promise<void> {
   const sum = combineAdapters(backbone, summands, calibrationOf === undefined ? undefined : calibrationOf - 1);
   await saveAdapter(out, backbone, sum);
   const { rank, gate, sites } = sum.config;
-  const next = `evaluate --model ${model} --adapter ${out} --protocol drawn --data FACES --degrade lr:16`;
+  const next = `evaluate --model ${printArgument(model)} --adapter ${printArgument(out)} --protocol drawn --data FACES --degrade lr:16`;
   context.result(
     { out, rank, gate, layers: sites.length, numbers: sum.theta.length, adapters: given },
     [

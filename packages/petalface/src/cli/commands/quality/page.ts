@@ -1,6 +1,7 @@
 import { itemAt } from "onnx-grad";
 import type { ScoredFace } from "../../../api/quality/examples.ts";
 import { type Html, html, raw, reportStyle } from "../../../evaluation/index.ts";
+import { printArgument } from "../../../print-path.ts";
 import type { Histogram } from "../../../quality/index.ts";
 
 /** What a page on quality shows. */
@@ -70,7 +71,7 @@ function next({ measures, data }: QualityPage): Html {
       ? html`<li>Faces that look poor should have an alpha near 0, and sharp ones 1. If they do not, train with another range: <code>petalface adapt --help</code> explains <code>--alpha-range</code>.</li>
 <li>Measure what the adapter does for them: <code>petalface evaluate</code>.</li>`
       : html`<li>The faces at their scores should go from poor to sharp. If they do not, try another measure with <code>--metric</code>.</li>
-<li>Compare measures on known degradations: <code>petalface quality ${data} --degraded</code>.</li>
+<li>Compare measures on known degradations: <code>petalface quality ${printArgument(data)} --degraded</code>.</li>
 <li>Train with the measure that ranks these faces best: <code>petalface adapt --quality NAME</code>.</li>`
   }</ol></section>`;
 }
