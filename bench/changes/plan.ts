@@ -16,6 +16,7 @@ export const changes: readonly Change[] = [
   { name: "distil alone", options: { ...petal, loss: "distil" } },
   { name: "shrinking alone", options: { ...petal, degrade: "lr" } },
   { name: "alpha by sharpness", options: { ...petal, quality: "sharpness" } },
+  { name: "4 images a step", options: { ...petal, batch: 4 } },
   { name: "32 images a step", options: { ...petal, batch: 32 } },
   { name: "32 images, rate 2e-3", options: { ...petal, batch: 32, learningRate: 2e-3 } },
   { name: "rank 16", options: { ...petal, rank: 16 } },
@@ -27,5 +28,6 @@ export const changes: readonly Change[] = [
   { name: "hat", options: { ...petal, gate: "hat" } },
   { name: "no weight decay", options: { ...petal, weightDecay: 0 } },
   { name: "20 % sharp", options: { ...petal, sharpShare: 0.2 } },
+  { name: "none sharp", options: { ...petal, sharpShare: 0 } },
   { name: "a quarter of the faces", options: petal, share: 0.25 },
 ];
