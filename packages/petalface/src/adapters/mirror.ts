@@ -17,6 +17,9 @@ export const mirrorMetadata = (graph: Pick<Graph, "metadata">): [string, string]
   return weight === undefined ? [] : [[mirrorKey, weight]];
 };
 
+/** Without the rounding error of a difference: 0.1, where 1 - 0.9 is 0.09999999999999998. */
+const printWeight = (weight: number): string => String(Number(weight.toPrecision(6)));
+
 /**
  * The network that also embeds the mirror image x' of each image x: f(x) + (1 - alpha) f(x'). So
  * faces with alpha 1 keep their embeddings. It computes the network twice, and has its weights
@@ -43,7 +46,10 @@ export function withMirror(graph: Graph, alpha: string | number): Graph {
   const built = withOwnNames(b.build([sum, ...others]), own);
   return {
     ...renameValues(built, new Map([[sum, embedding]])),
-    metadata: new Map([...graph.metadata, [mirrorKey, typeof alpha === "number" ? String(1 - alpha) : "1 - alpha"]]),
+    metadata: new Map([
+      ...graph.metadata,
+      [mirrorKey, typeof alpha === "number" ? printWeight(1 - alpha) : "1 - alpha"],
+    ]),
   };
 }
 

@@ -16,10 +16,23 @@ export const examplesText = (examples: readonly string[]): string =>
  */
 export function printCommand(command: string): string {
   const lines = ["  petalface"];
-  for (const part of command.split(/ (?=--)/)) {
+  for (const part of partsOf(command)) {
     const last = lines.at(-1) ?? "";
     if (last.length + part.length + " \\ ".length < columns) lines[lines.length - 1] = `${last} ${part}`;
     else lines.push(`    ${part}`);
   }
   return lines.join(" \\\n");
+}
+
+/** A command cut before its options, but not inside of quotes. */
+function partsOf(command: string): string[] {
+  const parts: string[] = [];
+  for (const piece of command.split(/ (?=--)/)) {
+    const last = parts.at(-1);
+    // An escaped quote stands between quoted words.
+    const isOpen = last !== undefined && last.replaceAll("\\'", "").split("'").length % 2 === 0;
+    if (isOpen) parts[parts.length - 1] = `${last} ${piece}`;
+    else parts.push(piece);
+  }
+  return parts;
 }

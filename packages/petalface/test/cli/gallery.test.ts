@@ -131,6 +131,11 @@ describe("petalface gallery", () => {
     expect((await readdir(folder)).filter((name) => name.startsWith("g.db"))).toEqual(["g.db"]);
   });
 
+  test("proposes a command that a shell does not cut", async () => {
+    const made = await petalface(["gallery", "create", "two words.db", "--model", "tiny.onnx"], { cwd: folder });
+    expect(made.stdout.replaceAll(/\s+/g, " ")).toContain("next: petalface gallery add 'two words.db' FACES");
+  });
+
   test("says what a picture is that cannot be searched for", async () => {
     await json("create", "odd.db", "--model", "tiny.onnx", "--copies", "none");
     await json("add", "odd.db", "faces", ...open);

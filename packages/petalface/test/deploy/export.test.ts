@@ -250,6 +250,7 @@ describe("petalface export by hand", () => {
     for (const [alpha, weight] of [
       ["0", "the mirror image. Results"],
       ["0.25", "the mirror image, weighted by 0.75. Results"],
+      ["0.9", "the mirror image, weighted by 0.1. Results"],
     ] as const) {
       const { code, stderr } = await petalface([...args, "--alpha", alpha]);
       expect(code, stderr).toBe(0);

@@ -2,9 +2,8 @@ import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 import { chmod, readFile } from "node:fs/promises";
 import { PetalfaceError } from "../../errors.ts";
 import { writeFileSafely } from "../../files.ts";
-import { printPath } from "../../images/index.ts";
 import { fieldsOf } from "../../json.ts";
-import { printArgument } from "../../print-path.ts";
+import { printArgument, printPath } from "../../print-path.ts";
 
 /** What a key may do: look for faces, change who is enrolled, run jobs and read the metrics. */
 export const scopes = ["search", "enrol", "admin"] as const;
