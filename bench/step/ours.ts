@@ -54,7 +54,7 @@ const run = task === "embed" ? await embedding() : await training();
 async function embedding(): Promise<() => Promise<Outcome>> {
   const { backbone } = network;
   const rows = Math.min(batch, facesAtOnce("cpu", backbone.parameters));
-  const session = await openSession(fast ? setBatch(backbone.graph, rows) : backbone.graph, {
+  const session = await openSession(setBatch(backbone.graph, rows), {
     threads,
     ...(fast && { optimisation: "free" }),
   });

@@ -9,9 +9,9 @@ export type { Pass, Target } from "./pass.ts";
 /** Options of {@link lower}. */
 export interface LowerOptions {
   /**
-   * For graphs that are compared bit for bit: only passes under which every value keeps its bits,
-   * and those that give a network with and without adapters the same kernels. Otherwise all the
-   * other passes run.
+   * For graphs that are compared bit for bit: only passes under which a network with and without
+   * adapters has the same bits, and those that give both the same kernels. Otherwise all the other
+   * passes run.
    */
   readonly exact?: boolean;
   /**

@@ -13,8 +13,9 @@ export interface Pass {
   /** The targets that need it or gain from it. */
   readonly targets: readonly Target[];
   /**
-   * Whether every value keeps its bits on the target. Passes that do not are left out where graphs
-   * are compared bit for bit (the frozen network against its adapted form with a closed gate).
+   * Whether two graphs that share nodes still give them the same bits on the target. Passes that
+   * look further than a node are left out where graphs are compared bit for bit (the frozen network
+   * against its adapted form with a closed gate).
    */
   readonly exact: boolean;
   /** `exact`: run only where graphs are compared bit for bit, as it costs a little time. */

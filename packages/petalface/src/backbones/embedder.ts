@@ -49,8 +49,8 @@ export async function openEmbedder(
   options: SessionOptions & { readonly batch?: number } = {},
 ): Promise<Embedder> {
   const batch = options.batch ?? (hasBatchRanges(model.graph) ? 1 : facesAtOnce(options.provider, model.parameters));
-  // What may round differently can also be computed over tiles, if the sizes are known.
-  const graph = options.optimisation === "free" ? setBatch(model.graph, batch) : model.graph;
+  // Wide convolutions are computed over tiles where the batch is known.
+  const graph = setBatch(model.graph, batch);
   const session = await openSession(graph, { name: model.path, ...options });
   return {
     size: model.size,

@@ -23,6 +23,9 @@ export interface Engine {
  */
 const manyRuns = 8;
 
+/** Counts the changes of the lowering that give other bits, within one version of the package. */
+const revision = 2;
+
 /**
  * What affects the rounding of a graph's numbers, other than the graph, the machine, the threads
  * and versions.
@@ -32,7 +35,7 @@ export function engineForm({ provider = "cpu", optimisation }: SessionOptions) {
   // every one keeps its bits.
   const exact = provider === "cpu" && optimisation !== "free";
   const level = optimisation === "free" ? "all" : (optimisation ?? (exact ? "all" : "extended"));
-  return { exact, level } as const;
+  return { exact, level, revision } as const;
 }
 
 /**

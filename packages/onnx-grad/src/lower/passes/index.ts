@@ -13,10 +13,9 @@ import { winograd } from "./winograd.ts";
 
 /**
  * All passes in the order in which they run: decompositions first, then fusions, which bring in
- * operators that have no shape rule.
+ * operators that have no shape rule. `alike` is last: it is about what is still a convolution then.
  */
 export const passes: readonly Pass[] = [
-  alike,
   fewBuffers,
   maxPlaces,
   logSoftmax,
@@ -27,4 +26,5 @@ export const passes: readonly Pass[] = [
   apartRows,
   longProducts,
   winograd,
+  alike,
 ];

@@ -16,10 +16,10 @@ import { kernelTransform, mirrored, reach, straight, tile } from "./winograd-tra
  */
 const wide = 128;
 /**
- * Tiles of all images together from which on it pays to read transformed kernels, which are four
- * times as large.
+ * Tiles of all images together from which on it pays to make transformed kernels, which are four
+ * times as large, and to read them.
  */
-const many = 32;
+const many = 64;
 
 /**
  * A kernel [out, in, 3, 3], and whether what is convolved with is its mirror image with out and in
@@ -203,12 +203,13 @@ function readTransposed(node: Node, { producer }: Surroundings): Node | undefine
  * onnxruntime's CPU provider has no such kernel (1.30). Pixels lie as rows of channels meanwhile,
  * so that cutting tiles and joining them are Gathers of whole rows. The kernel is transformed when
  * the session starts, once for the convolution and its input gradient. Three to five times the
- * rounding error of a plain convolution (1e-6).
+ * rounding error of a plain convolution (1e-6). A frozen convolution's own shapes decide whether it
+ * is computed so: a network and the same network with adapters decide alike.
  */
 export const winograd: Pass = {
   name: "winograd",
   targets: ["cpu"],
-  exact: false,
+  exact: true,
   run: (graph) => {
     const producers: Producers = new Map(
       graph.nodes.flatMap((node) => node.outputs.map((out) => [out, node] as const)),
