@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Benchmark, runBenchmark } from "./skeleton/benchmark.ts";
+import { UsageError } from "./skeleton/usage-error.ts";
 
 const [name = "", ...args] = process.argv.slice(2);
 const names = readdirSync(import.meta.dirname).filter((folder) =>
@@ -18,5 +19,11 @@ if (!names.includes(name)) {
 // comparison: nothing is sent.
 process.env.ORT_DISABLE_TELEMETRY = "1";
 const { default: benchmark } = (await import(`./${name}/main.ts`)) as { readonly default: Benchmark };
-await runBenchmark(benchmark, args);
+try {
+  await runBenchmark(benchmark, args);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(`${name}: ${error.message}`);
+  process.exit(2);
+}
 process.exit(process.exitCode ?? 0);

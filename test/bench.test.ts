@@ -1,4 +1,5 @@
-import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
@@ -140,6 +141,31 @@ it("writes into a page the command that makes it again, its name too where it is
     log.mockRestore();
     await rm(folder, { recursive: true });
   }
+});
+
+it("says in one line what is wrong with a command", () => {
+  const run = (...args: string[]) => {
+    const { PETALFACE_BENCH_GALLERY: _, ...env } = process.env;
+    const { status, stderr } = spawnSync(process.execPath, [join(bench, "main.ts"), ...args], {
+      encoding: "utf8",
+      env,
+    });
+    return [status, stderr];
+  };
+  // Its model is made with Python where no earlier run left it, and this folder is empty.
+  const folder = mkdtempSync(join(tmpdir(), "petalface-bench-usage-"));
+  try {
+    expect(run("base", "--python", "none", "--work", folder)).toEqual([
+      2,
+      "base: this compares with Python and cannot do without; leave out --python none\n",
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  expect(run("export")).toEqual([2, "export: --run RUN: a run of petalface adapt, or its adapter folder\n"]);
+  expect(run("shard")).toEqual([2, "shard: PETALFACE_BENCH_GALLERY names no database\n"]);
+  expect(run("shard", "--faces", "many")).toEqual([2, 'shard: --faces takes a number, not "many"\n']);
+  expect(run("shard", "--face", "1")).toEqual([2, expect.stringMatching(/^shard: Unknown option '--face'.*\n$/)]);
 });
 
 it("lets contenders take turns in changing order, and does not count the first round", async () => {

@@ -5,6 +5,7 @@ import { inProcess } from "../skeleton/children.ts";
 import type { Usage } from "../skeleton/measured.ts";
 import { megabytes, table, whole } from "../skeleton/page.ts";
 import { sum } from "../skeleton/statistics.ts";
+import { UsageError } from "../skeleton/usage-error.ts";
 import { makeIjbc, makeTinyface } from "./data.ts";
 import { doTask, type Outcome } from "./ours.ts";
 import { ijbc, tinyface } from "./sizes.ts";
@@ -38,7 +39,7 @@ export default defineBenchmark({
     const sections: string[] = [];
     for (const name of names) {
       const task = tasks[name];
-      if (task === undefined) throw new Error(`no task "${name}"; choose among ${Object.keys(tasks).join(", ")}`);
+      if (task === undefined) throw new UsageError(`no task "${name}"; choose among ${Object.keys(tasks).join(", ")}`);
       const folder = join(work, name);
       await mkdir(folder, { recursive: true });
       await task.make(folder);

@@ -8,6 +8,7 @@ import { loadPlanes, somePhotos } from "../skeleton/faces.ts";
 import { table } from "../skeleton/page.ts";
 import { lfw, lfwPairs, openShared } from "../skeleton/shared.ts";
 import { spread } from "../skeleton/statistics.ts";
+import { UsageError } from "../skeleton/usage-error.ts";
 import { accuraciesOf, openForms, ratesOf, renderForms } from "./forms.ts";
 import { compareRuntimes } from "./runtimes.ts";
 
@@ -29,7 +30,7 @@ export default defineBenchmark({
     levels: { help: "levels of alpha", default: 9 },
   },
   async run({ model, run, faces: wanted, folds, levels }, { work, python }) {
-    if (run === undefined) throw new Error("--run RUN: a run of petalface adapt, or its adapter folder");
+    if (run === undefined) throw new UsageError("--run RUN: a run of petalface adapt, or its adapter folder");
     const backbone = await openShared(model);
     const adapter = await loadAdapter(run, backbone);
     const count = batch * Math.ceil(wanted / batch);

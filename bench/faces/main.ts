@@ -1,6 +1,7 @@
 import { basename, dirname, join } from "node:path";
 import type { TrainingChoices } from "petalface/training";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { UsageError } from "../skeleton/usage-error.ts";
 import { runAll } from "./jobs.ts";
 import { renderPage } from "./page.ts";
 import { type Contender, choiceFolds, contenders, searcherOf, testFolds, trainerOf } from "./plan.ts";
@@ -35,7 +36,7 @@ export default defineBenchmark({
   async run(values, { work }) {
     const { models, contenders: names, seeds, images, jobs: atOnce, threads, tune, search, budgets, render } = values;
     const unknown = names.find((name) => !contenders.some((contender) => contender.name === name));
-    if (unknown !== undefined) throw new Error(`there is no contender "${unknown}"`);
+    if (unknown !== undefined) throw new UsageError(`there is no contender "${unknown}"`);
     const shown = contenders.filter(({ name }) => names.includes(name));
     const running = { atOnce, render };
     const folds = tune ? choiceFolds : testFolds;

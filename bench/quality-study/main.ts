@@ -5,6 +5,7 @@ import { choiceFolds, testFolds } from "../faces/plan.ts";
 import type { Job } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { kept } from "../skeleton/kept.ts";
+import { UsageError } from "../skeleton/usage-error.ts";
 import { type AlphaStudy, studyAlpha } from "./alpha.ts";
 import { measures, model } from "./plan.ts";
 import { finishedSynthetic, measureSynthetic } from "./synthetic.ts";
@@ -32,7 +33,7 @@ export default defineBenchmark({
     const place = join(work, tune ? "fold6" : "test");
     const alphas = new Map<string, AlphaStudy>();
     for (const name of names) {
-      if (measures[name] === undefined) throw new Error(`no measure "${name}" in the plan`);
+      if (measures[name] === undefined) throw new UsageError(`no measure "${name}" in the plan`);
       alphas.set(name, await kept(join(place, name, `alpha-${faces}.json`), () => studyAlpha(name, folds, faces)));
     }
     const jobOf = (measure: string, seed: number): Job => {

@@ -12,6 +12,7 @@ import { searchEach } from "../gallery/searches.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
 import { median } from "../skeleton/statistics.ts";
+import { UsageError } from "../skeleton/usage-error.ts";
 
 const gallery = "shard";
 /** Faces of the gallery that the last table is about. */
@@ -78,7 +79,7 @@ export default defineBenchmark({
   },
   async run({ faces, probes, threads, price }) {
     const database = process.env.PETALFACE_BENCH_GALLERY;
-    if (database === undefined) throw new Error("PETALFACE_BENCH_GALLERY names no database");
+    if (database === undefined) throw new UsageError("PETALFACE_BENCH_GALLERY names no database");
     const address = `${database}?gallery=${gallery}`;
     const [rows, filled] = await timed(() => fill(address, faces, probes));
     await using store = await openGallery(address);

@@ -5,6 +5,7 @@ import { usage } from "./measured.ts";
 import { type Option, type Options, printOptions, readOptions, type Values } from "./options.ts";
 import { beginning, circumstances } from "./page.ts";
 import { makePython, type Python } from "./python.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** What a run of a benchmark is given. */
 export interface Place {
@@ -131,7 +132,7 @@ export async function runBenchmark(benchmark: Benchmark, args: readonly string[]
 }
 
 function placeOf(
-  { name, requirements }: Benchmark,
+  { requirements }: Benchmark,
   work: string,
   { python: base = "python3", venv }: Partial<Values<typeof forPython>>,
 ): Place {
@@ -146,7 +147,8 @@ function placeOf(
     python,
     needPython: async () => {
       const found = await python();
-      if (found === undefined) throw new Error(`${name} compares with Python and cannot do without`);
+      if (found === undefined)
+        throw new UsageError(`this compares with Python and cannot do without; leave out --python none`);
       return found;
     },
   };

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { UsageError } from "./usage-error.ts";
 
 type Default = string | number | boolean | readonly string[] | readonly number[];
 
@@ -37,17 +38,23 @@ const print = (value: Default): string =>
 
 /** Reads the arguments of one run. Throws what is wrong with them. */
 export function readOptions<O extends Options>(options: O, args: readonly string[]): Values<O> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: Object.fromEntries(
-      Object.entries(options).map(([name, option]) => [
-        name,
-        { type: option.default === false ? ("boolean" as const) : ("string" as const) },
-      ]),
-    ),
-  });
+  const values = parse(options, args);
   const entries = Object.entries(options).map(([name, option]) => [name, read(name, values[name], option.default)]);
   return Object.fromEntries(entries) as Values<O>;
+}
+
+function parse(options: Options, args: readonly string[]) {
+  const types = Object.fromEntries(
+    Object.entries(options).map(([name, option]) => [
+      name,
+      { type: option.default === false ? ("boolean" as const) : ("string" as const) },
+    ]),
+  );
+  try {
+    return parseArgs({ args: [...args], options: types }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
 }
 
 function read(name: string, given: string | boolean | undefined, standard: Default | undefined): Default | undefined {
@@ -60,7 +67,7 @@ function read(name: string, given: string | boolean | undefined, standard: Defau
 
 function readNumber(name: string, text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new Error(`--${name} takes a number, not "${text}"`);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new UsageError(`--${name} takes a number, not "${text}"`);
   return value;
 }
 

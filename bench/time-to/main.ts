@@ -6,6 +6,7 @@ import { runAll } from "../faces/jobs.ts";
 import { type Contender, choiceFolds } from "../faces/plan.ts";
 import { type Job, trainingFaces } from "../faces/run.ts";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
+import { UsageError } from "../skeleton/usage-error.ts";
 import { cosinesOf } from "./measure.ts";
 import { firstLosses, isPeers, trainPeer } from "./peer.ts";
 import { contenders, model, reference } from "./plan.ts";
@@ -42,7 +43,7 @@ export default defineBenchmark({
       folder: join(work, contender.name.replaceAll(/[^A-Za-z]+/g, "-"), String(images), String(seed)),
     });
     const unknown = peerLengths.find((images) => !lengths.includes(images));
-    if (unknown !== undefined) throw new Error(`petalface has no training of ${unknown} images to compare with`);
+    if (unknown !== undefined) throw new UsageError(`petalface has no training of ${unknown} images to compare with`);
     const running = { atOnce: 1, render };
     const own = lengths.map((images) => jobOf(contenders.ours, images));
     const cells = await runAll(

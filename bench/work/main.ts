@@ -1,6 +1,7 @@
 import { claim, finish, openServers, submit, takeContents } from "petalface/cluster";
 import { defineBenchmark } from "../skeleton/benchmark.ts";
 import { table, whole } from "../skeleton/page.ts";
+import { UsageError } from "../skeleton/usage-error.ts";
 
 /** A content that differs from all others, as long as a real hash. */
 function hashOf(face: number): Buffer {
@@ -23,7 +24,7 @@ export default defineBenchmark({
   },
   async run({ faces, shard, workers }) {
     const addresses = (process.env.PETALFACE_BENCH_QUEUE ?? "").split(" ").filter((address) => address !== "");
-    if (addresses.length === 0) throw new Error("PETALFACE_BENCH_QUEUE names no database");
+    if (addresses.length === 0) throw new UsageError("PETALFACE_BENCH_QUEUE names no database");
     const queue = await openServers(addresses);
     try {
       const begin = performance.now();
