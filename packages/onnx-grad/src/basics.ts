@@ -12,6 +12,7 @@ export {
   makeFolder,
   openAtomicFile,
   reasonOf,
+  removeEmpty,
   removeUnfinished,
   unfinishedName,
   writeFileAtomic,

@@ -1,11 +1,12 @@
-import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   type AtomicOptions,
   isUnfinished,
   makeFolder as makeFolders,
   openAtomicFile,
   reasonOf,
+  removeEmpty,
   removeUnfinished,
   unfinishedName,
   writeFileAtomic,
@@ -44,10 +45,16 @@ export const readFailures: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "its name is too long",
 };
 
-/** Makes a folder and those above it. Throws PetalfaceError. */
-export async function makeFolder(path: string): Promise<void> {
+/**
+ * Makes a folder and those above it. Dispose of the result where they are for what is written next:
+ * those that it made and that are still empty, as after a failure, are removed.
+ *
+ * @throws PetalfaceError if it cannot be made; nothing is left behind then
+ */
+export async function makeFolder(path: string): Promise<AsyncDisposable> {
   try {
-    await makeFolders(path);
+    const made = await makeFolders(path);
+    return { [Symbol.asyncDispose]: () => removeEmpty(made) };
   } catch (error) {
     throw writeFailure(path, error);
   }
@@ -133,16 +140,19 @@ export interface FileSet extends AsyncDisposable {
  * @throws PetalfaceError if the place cannot be written
  */
 export async function openFileSet(folder: string): Promise<FileSet> {
-  const made: string[] = [];
-  for (let at = resolve(folder); (await stat(at).catch(() => undefined)) === undefined; at = dirname(at)) made.push(at);
-  await makeFolder(folder);
+  const made = await makeFolder(folder);
   await removeUnfinished(folder);
   const work = join(folder, unfinishedName());
   const named = (path: string, writing: Promise<void>): Promise<void> =>
     writing.catch((error: unknown) => {
       throw writeFailure(path, error);
     });
-  await named(folder, mkdir(work));
+  try {
+    await named(folder, mkdir(work));
+  } catch (error) {
+    await made[Symbol.asyncDispose]();
+    throw error;
+  }
   let finished = false;
   return {
     write: (path, content) => named(join(folder, path), writeFileAtomic(join(work, path), [content])),
@@ -153,7 +163,7 @@ export async function openFileSet(folder: string): Promise<FileSet> {
     async [Symbol.asyncDispose]() {
       await rm(work, { recursive: true, force: true }).catch(() => undefined);
       // What others put there meanwhile stays, with the folder.
-      if (!finished) for (const each of made) await rmdir(each).catch(() => undefined);
+      if (!finished) await made[Symbol.asyncDispose]();
     },
   };
 }
@@ -173,14 +183,15 @@ async function moveInto(from: string, to: string): Promise<void> {
  * made.
  */
 export async function proveWritable(folder: string): Promise<void> {
-  await makeFolder(folder);
+  const made = await makeFolder(folder);
   await removeUnfinished(folder);
   const probe = join(folder, unfinishedName());
   try {
     await writeFile(probe, Buffer.alloc(4096));
   } catch (error) {
-    throw writeFailure(folder, error);
-  } finally {
     await rm(probe, { force: true }).catch(() => undefined);
+    await made[Symbol.asyncDispose]();
+    throw writeFailure(folder, error);
   }
+  await rm(probe, { force: true }).catch(() => undefined);
 }

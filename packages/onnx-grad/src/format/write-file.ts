@@ -10,6 +10,7 @@ import {
   realpath,
   rename,
   rm,
+  rmdir,
   stat,
 } from "node:fs/promises";
 import { hostname } from "node:os";
@@ -23,7 +24,10 @@ export interface AtomicFile {
   replaceHead(bytes: Uint8Array): Promise<void>;
   /** Syncs the file, gives it its name and syncs its folder. */
   finish(): Promise<void>;
-  /** Removes what was written; does nothing after {@link AtomicFile.finish}. */
+  /**
+   * Removes what was written, and folders that were made for it and hold nothing else. Does nothing
+   * after {@link AtomicFile.finish}.
+   */
   discard(): Promise<void>;
 }
 
@@ -69,13 +73,16 @@ export async function openAtomicFile(path: string, options: AtomicOptions = {}):
   if (earlier !== undefined && !earlier.isFile())
     throw new Error(earlier.isDirectory() ? "it is a folder; name a file in it" : "it is not a regular file");
   const temporary = join(options.workIn ?? dirname(place), unfinishedName());
-  let file: FileHandle | undefined = await openIn(temporary);
+  const opened = await openIn(temporary);
+  let made = opened.made;
+  let file: FileHandle | undefined = opened.file;
   const discard = async (): Promise<void> => {
     if (file === undefined) return;
     const open = file;
     file = undefined;
     await open.close().catch(() => undefined);
     await rm(temporary, { force: true }).catch(() => undefined);
+    await removeEmpty(made);
   };
   if (earlier !== undefined) await file.chmod(earlier.mode & 0o7777).catch(() => undefined);
   return {
@@ -94,7 +101,7 @@ export async function openAtomicFile(path: string, options: AtomicOptions = {}):
         const give = options.isNew === true ? linkNew : rename;
         await give(temporary, place).catch(async (error: unknown) => {
           if (options.workIn === undefined) throw error;
-          await makeFolder(dirname(place));
+          made = [...(await makeFolder(dirname(place))), ...made];
           await give(temporary, place);
         });
       } catch (error) {
@@ -148,16 +155,36 @@ const noLinks: ReadonlySet<unknown> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP",
  * Makes a folder and those above it. Node's recursive form never returns where a folder cannot hold
  * another, such as `/proc`.
  *
- * @throws what the system says
+ * @returns those that it made, the innermost first, as {@link removeEmpty} takes them
+ * @throws what the system says; nothing is left behind then
  */
-export async function makeFolder(path: string): Promise<void> {
+export async function makeFolder(path: string): Promise<readonly string[]> {
   const missing: string[] = [];
   for (let at = resolve(path); !(await isFolder(at)); at = dirname(at)) missing.push(at);
-  for (const at of missing.reverse())
-    await mkdir(at).catch(async (error: unknown) => {
-      // Another process may have made it meanwhile.
-      if (!(await isFolder(at))) throw error;
-    });
+  const made: string[] = [];
+  try {
+    for (const at of missing.reverse()) if (await isMade(at)) made.unshift(at);
+  } catch (error) {
+    await removeEmpty(made);
+    throw error;
+  }
+  return made;
+}
+
+/** Makes one folder; false where another process has made it meanwhile. */
+async function isMade(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    if (await isFolder(path)) return false;
+    throw error;
+  }
+}
+
+/** Removes folders, the innermost first, as far as they are empty. */
+export async function removeEmpty(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) await rmdir(folder).catch(() => undefined);
 }
 
 /**
@@ -179,13 +206,18 @@ export function reasonOf(error: unknown): string {
 }
 
 /** Opens a new file; its folder is made where it is missing. */
-async function openIn(path: string): Promise<FileHandle> {
+async function openIn(path: string): Promise<{ readonly file: FileHandle; readonly made: readonly string[] }> {
   try {
-    return await open(path, "wx");
+    return { file: await open(path, "wx"), made: [] };
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-    await makeFolder(dirname(path));
-    return await open(path, "wx");
+  }
+  const made = await makeFolder(dirname(path));
+  try {
+    return { file: await open(path, "wx"), made };
+  } catch (error) {
+    await removeEmpty(made);
+    throw error;
   }
 }
 

@@ -49,7 +49,7 @@ export interface AlignContext {
  */
 export async function alignFaces(request: AlignRequest, context: AlignContext): Promise<AlignSummary> {
   const { sources, settings, out, detector, landmarks } = request;
-  await prepareFolder(out);
+  await using _folder = await prepareFolder(out);
   await using _lock = await lockRun(out);
   await removeUnfinished(out, { all: true });
   await keepSettings(out, settings);
@@ -72,9 +72,9 @@ export async function alignFaces(request: AlignRequest, context: AlignContext): 
   return summary.report(join(out, files.manifest));
 }
 
-async function prepareFolder(out: string): Promise<void> {
+async function prepareFolder(out: string): Promise<AsyncDisposable> {
   try {
-    await makeFolder(out);
+    const made = await makeFolder(out);
     const names = (await readdir(out)).filter((name) => !isLitter(name));
     const foreign = names.length > 0 && !names.some((name) => ours.has(name));
     if (foreign)
@@ -82,6 +82,7 @@ async function prepareFolder(out: string): Promise<void> {
         "PETAL_OUTPUT_EXISTS",
         `${printPath(out)} holds something else (such as ${printPath(itemAt(names, 0))}); give a new or empty folder with 'out'`,
       );
+    return made;
   } catch (error) {
     throw error instanceof PetalfaceError ? error : writeFailure(out, error);
   }

@@ -96,7 +96,7 @@ describe("outputs", () => {
       await using _outputs = await prepareDemoFolder(out, { ...asked(force) } as never);
     };
     await prepare();
-    await mkdir(join(out, "full"));
+    await mkdir(join(out, "full"), { recursive: true });
     await writeFile(join(out, "full", "thesis.txt"), "mine");
     await expect(prepare()).rejects.toThrow(/holds "full.thesis.txt", which is not part of a demo/);
     await prepare(true);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/tensors/index.ts";
 import { temporaryFolder, tinyModelIn } from "../support/folder.ts";
 import { findMount, mount, needsMount, unmount } from "../support/mount.ts";
-import { petalfaceProcess as petalface } from "./process.ts";
+import { petalface as called, petalfaceProcess as petalface } from "./process.ts";
 
 const canMount = await findMount();
 
@@ -68,6 +68,30 @@ describe.skipIf(!canMount)(`a small disk (${needsMount})`, () => {
     expect(resumed.code, resumed.stderr).toBe(0);
     expect(await weights(run)).toEqual(await weights(whole));
     expect(await readFile(join(run, "metrics.jsonl"))).toEqual(await readFile(join(whole, "metrics.jsonl")));
+  });
+
+  test("a command that finds it full at its start says so, and leaves no folder that it made", async () => {
+    const full = join(disk, "full");
+    await writeFile(full, Buffer.alloc(2 ** 20)).catch(() => undefined);
+    const out = join(disk, "new", "folder");
+    const faces = "synthetic:people=2,images=1";
+    for (const args of [
+      adaptInto(out),
+      ["degrade", faces, out, "--to", "lr:8"],
+      ["embed", "--model", model, "--images", faces, "--out", join(out, "faces.npy")],
+      ["export", "--model", model, "--out", join(out, "face.onnx")],
+      ["data", "pack", faces, "--out", join(out, "set.rec")],
+      ["gallery", "create", join(out, "gallery.db"), "--model", model],
+      ["keys", "add", join(out, "keys.json"), "--scopes", "search"],
+    ]) {
+      const { code, stderr } = await called([...args, "--quiet"]);
+      expect([code, stderr], args[0]).toEqual([
+        1,
+        expect.stringMatching(/^petalface: cannot write .*: the disk is full; .*\n$/),
+      ]);
+      expect((await readdir(disk)).includes("new"), args[0]).toBe(false);
+    }
+    await rm(full);
   });
 
   test("an export that finds it full says so, and leaves nothing", async () => {

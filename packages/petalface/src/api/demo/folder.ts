@@ -5,6 +5,7 @@ import { adapterFiles } from "../../adapters/index.ts";
 import { PetalfaceError } from "../../errors.ts";
 import { isUnfinished, makeFolder } from "../../files.ts";
 import { printPath } from "../../images/index.ts";
+import { withResources } from "../../resources.ts";
 import { adapterCardFile, readRun } from "../../training/index.ts";
 import { evaluationFolder, resultFile } from "../evaluate/results.ts";
 import { claimOutputs, recordName } from "../outputs.ts";
@@ -37,23 +38,27 @@ const ofRun: ReadonlySet<string> = new Set([
  * @throws PetalfaceError where the folder holds anything else, also inside of what an earlier demo
  * left; `force` removes that too
  */
-export async function prepareDemoFolder(out: string, context: Surroundings): Promise<AsyncDisposable> {
-  await makeFolder(out);
-  const outputs = await claimOutputs(
-    Object.values(demoFiles).map((name) => join(out, name)),
-    context,
-  );
-  const known = new Set<string>([...folders, ...Object.values(demoFiles), recordName]);
-  const foreign = (await readdir(out)).find((name) => !known.has(name) && !isUnfinished(name));
-  if (foreign !== undefined) throw notOurs(out, foreign);
-  for (const name of folders) {
-    if (!context.force) await requireRun(out, name);
-    await rm(join(out, name), { recursive: true, force: true });
-  }
-  // Those of an earlier demo, which may be of other faces.
-  for (const name of Object.values(demoFiles)) await rm(join(out, name), { force: true });
-  return outputs;
-}
+export const prepareDemoFolder = (out: string, context: Surroundings): Promise<AsyncDisposable> =>
+  withResources(async (keep) => {
+    keep(await makeFolder(out));
+    const files = Object.values(demoFiles);
+    keep(
+      await claimOutputs(
+        files.map((name) => join(out, name)),
+        context,
+      ),
+    );
+    const known = new Set<string>([...folders, ...files, recordName]);
+    const foreign = (await readdir(out)).find((name) => !known.has(name) && !isUnfinished(name));
+    if (foreign !== undefined) throw notOurs(out, foreign);
+    for (const name of folders) {
+      if (!context.force) await requireRun(out, name);
+      await rm(join(out, name), { recursive: true, force: true });
+    }
+    // Those of an earlier demo, which may be of other faces.
+    for (const name of files) await rm(join(out, name), { force: true });
+    return {};
+  });
 
 const notOurs = (out: string, name: string): PetalfaceError =>
   new PetalfaceError(

@@ -16,7 +16,7 @@ import { applicationId, formatVersion, pageBytes, schema } from "./schema.ts";
  */
 export async function createFile(path: string, record: EmbeddingRecord, settings: GallerySettings): Promise<void> {
   if (await exists(path)) throw taken(path);
-  await makeFolder(dirname(path));
+  await using _folder = await makeFolder(dirname(path));
   const part = `${path}.${process.pid}.part`;
   await rm(part, { force: true }).catch((error: unknown) => {
     throw writeFailure(printPath(path), error);

@@ -79,7 +79,7 @@ export const prepare = (request: AdaptRequest, context: AdaptContext): Promise<R
     // What follows refuses a folder that is in use before anything long begins.
     const chosen = await fromFirst(ranks, async () => {
       const found = adaptsSites(options.method) ? await sitesOf(backbone, options, context) : { sites: [] };
-      await makeRunFolder(request.out);
+      keep(await makeRunFolder(request.out));
       keep(await lockRun(request.out));
       await requireEmpty(request.out);
       await removeUnfinished(request.out, { all: true });

@@ -9,10 +9,13 @@ import type { RunRecord } from "./record.ts";
 
 const runFile = (folder: string): string => join(folder, "run.json");
 
-/** Makes the folder of a new run. Throws PetalfaceError if that cannot be. */
-export async function makeRunFolder(folder: string): Promise<void> {
+/**
+ * Makes the folder of a new run. Dispose of the result when the run ends: a folder that was made
+ * and that nothing was written into is removed. Throws PetalfaceError if it cannot be made.
+ */
+export async function makeRunFolder(folder: string): Promise<AsyncDisposable> {
   try {
-    await makeFolder(folder);
+    return await makeFolder(folder);
   } catch (error) {
     if (!(error instanceof PetalfaceError)) throw error;
     throw new PetalfaceError(
