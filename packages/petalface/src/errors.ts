@@ -20,7 +20,11 @@ export function readCode(cause: unknown, missing: ErrorCode, otherwise: ErrorCod
  *
  * @param why the reason; the error's code unless given
  */
-export function cannotRead(name: string, cause: unknown, why: unknown = systemCode(cause) ?? cause): PetalfaceError {
+export function cannotRead(
+  name: string,
+  cause: unknown,
+  why: unknown = systemCode(cause) ?? messageOf(cause),
+): PetalfaceError {
   if (cause instanceof PetalfaceError) return cause;
   const code = readCode(cause, "PETAL_DATA_MISSING", "PETAL_DATA_DAMAGED");
   return new PetalfaceError(code, `cannot read ${name}: ${why}`, { cause });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type AtomicOptions,
@@ -44,6 +44,29 @@ export const readFailures: Readonly<Record<string, string>> = {
   EPERM: "permission denied",
   ENAMETOOLONG: "its name is too long",
 };
+
+/**
+ * All of an open file that a user named. A pipe is read to its end; a device such as `/dev/zero`
+ * has none.
+ *
+ * @throws Error where it is a device or a folder, or cannot be read
+ */
+export async function readToEnd(file: FileHandle): Promise<Buffer> {
+  const info = await file.stat();
+  if (info.isCharacterDevice() || info.isBlockDevice()) throw new Error("it is a device, not a file");
+  if (info.isDirectory()) throw new Error("it is a folder, not a file");
+  return await file.readFile();
+}
+
+/**
+ * All of a file that a user named, as {@link readToEnd} reads it.
+ *
+ * @throws Error as there, or with the code of the operating system
+ */
+export async function readGivenFile(path: string): Promise<Buffer> {
+  await using file = await open(path);
+  return await readToEnd(file);
+}
 
 /**
  * Makes a folder and those above it. Dispose of the result where they are for what is written next:

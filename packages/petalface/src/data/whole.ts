@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { cannotRead, PetalfaceError } from "../errors.ts";
+import { readToEnd } from "../files.ts";
 
 /**
  * All of a file that should not be large.
@@ -14,7 +15,7 @@ export async function readWhole(path: string, name: string, [most, what]: readon
     const { size } = await file.stat();
     if (size > most)
       throw new PetalfaceError("PETAL_DATA_DAMAGED", `${name} has ${size} bytes; ${what} may have ${most}`);
-    return await file.readFile();
+    return await readToEnd(file);
   } catch (cause) {
     throw cannotRead(name, cause);
   }

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createSecureContext } from "node:tls";
 import { fileURLToPath } from "node:url";
@@ -7,6 +6,7 @@ import type { GalleryModelOptions } from "../api/gallery/model.ts";
 import { engineOf } from "../api/model.ts";
 import { PetalfaceError } from "../errors.ts";
 import { resolveDetector } from "../faces/index.ts";
+import { readGivenFile } from "../files.ts";
 import {
   type ChosenThresholds,
   defaultTemplateRule,
@@ -238,7 +238,7 @@ function checkOptions({ galleries, keys, open = false, tlsCert, tlsKey }: Server
 
 async function openAccess({ keys, open = false, tlsCert, tlsKey }: ServerOptions) {
   const read = (path: string): Promise<Buffer> =>
-    readFile(path).catch((cause: Error) => {
+    readGivenFile(path).catch((cause: Error) => {
       throw new PetalfaceError("PETAL_SERVER_FAILED", `cannot read ${printPath(path)} (${cause.message})`, { cause });
     });
   const tls =

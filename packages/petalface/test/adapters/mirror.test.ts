@@ -1,7 +1,15 @@
 import { join } from "node:path";
 import { readMetadata, writeModel } from "onnx-grad";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Adapter, adaptedModel, exportedGraph, mirroredModel, withMirror } from "../../src/adapters/index.ts";
+import {
+  type Adapter,
+  adaptedModel,
+  exportedGraph,
+  levelsGraph,
+  mirroredModel,
+  mirrorWeight,
+  withMirror,
+} from "../../src/adapters/index.ts";
 import { type Backbone, type EmbeddingModel, openBackbone } from "../../src/backbones/index.ts";
 import { floatsOf, openSession } from "../../src/runtime/index.ts";
 import { writeTinyBackbone } from "../support/backbone.ts";
@@ -111,4 +119,12 @@ describe("withMirror", () => {
       here.map((value, at) => value + (1 - (alpha[Math.floor(at / width)] ?? 0)) * (other[at] ?? 0)),
     );
   });
+});
+
+it("an adapter of a file that has mirror images says so in its own exports", async () => {
+  const graph = { ...backbone.graph, metadata: new Map([...backbone.graph.metadata, ["petalface.mirror", "1"]]) };
+  const given = { ...backbone, graph };
+  for (const alpha of ["quality", "input", 0.5] as const)
+    expect(mirrorWeight(await exportedGraph(given, adapter, alpha))).toBe("1");
+  expect(mirrorWeight(await levelsGraph(given, adapter, 3))).toBe("1");
 });

@@ -4,6 +4,7 @@ import { PetalfaceError } from "../../errors.ts";
 import { preprocessingMetadata } from "../../models/index.ts";
 import { buildAdapted } from "../build.ts";
 import type { Adapter } from "../config.ts";
+import { mirrorMetadata } from "../mirror.ts";
 import { adaptedModel } from "../model.ts";
 import { renameValues, withOwnNames } from "../own-names.ts";
 import { mergeAdapter } from "./merge.ts";
@@ -30,6 +31,7 @@ export async function exportedGraph(backbone: Backbone, adapter: Adapter, alpha:
   const metadata = new Map([
     ...graph.metadata,
     ...Object.entries(preprocessingMetadata(backbone.spec)),
+    ...mirrorMetadata(backbone.graph),
     ["petalface.backbone", backbone.spec.sha256],
     ["petalface.gate", adapter.config.gate],
     [alphaKey, merged ? "merged" : String(alpha)],

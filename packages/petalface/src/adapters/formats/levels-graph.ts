@@ -15,6 +15,7 @@ import { alphaKey, type Backbone, levelsAlpha } from "../../backbones/index.ts";
 import { preprocessingMetadata } from "../../models/index.ts";
 import { buildAlpha } from "../../quality/index.ts";
 import type { Adapter } from "../config.ts";
+import { mirrorMetadata } from "../mirror.ts";
 import { alphaOutput } from "../model.ts";
 import { withOwnNames } from "../own-names.ts";
 import { exportedGraph } from "./export.ts";
@@ -47,6 +48,7 @@ export async function levelsGraph(
     ...joined(judge, branches, backbone),
     metadata: new Map([
       ...Object.entries(preprocessingMetadata(backbone.spec)),
+      ...mirrorMetadata(backbone.graph),
       ["petalface.backbone", backbone.spec.sha256],
       ["petalface.gate", config.gate],
       [alphaKey, `${levelsAlpha}${count}`],

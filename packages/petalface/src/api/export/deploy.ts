@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { entryOf, type Graph, itemAt, printShape } from "onnx-grad";
 import { type Backbone, fileForm, writeModelFile } from "../../backbones/index.ts";
@@ -15,8 +14,10 @@ import {
   type Thresholds,
   thresholdsKey,
 } from "../../deploy/index.ts";
-import { writeFileSafely } from "../../files.ts";
+import { cannotRead } from "../../errors.ts";
+import { readGivenFile, writeFileSafely } from "../../files.ts";
 import { type Preprocessing, parsePreprocessing, printNormalize } from "../../models/index.ts";
+import { printPath } from "../../print-path.ts";
 import { type FormFlags, formByHand } from "./form.ts";
 
 /** A graph that is going to be deployed, in standard form. */
@@ -83,7 +84,7 @@ export async function deploy(
     const written = writtenOf("plain", [flags.out], graph, fed, product);
     return { written: [written], lines: [describe(written), ...(thresholds ? printThresholds(thresholds) : [])] };
   }
-  const detector = flags.detector === undefined ? undefined : await readFile(flags.detector);
+  const detector = flags.detector === undefined ? undefined : await readDetector(flags.detector);
   const made = contracts.map((contract) => ({ contract, graph: fitted(product, contract) }));
   const [written, lines]: [Written[], string[]] = [[], []];
   for (const { contract, graph } of made) {
@@ -163,3 +164,9 @@ function levelNotes({ name, levels }: Contract, { levels: count, judgement }: Pr
   if (!levels || !isJudged(judgement)) return [];
   return [`speed: 'levels=9' makes ${name} faster; the file has the weights 9 times, and alpha is rounded to 9 levels`];
 }
+
+/** A detector's file, which an export hands on as it is. */
+const readDetector = (path: string): Promise<Buffer> =>
+  readGivenFile(path).catch((cause: unknown) => {
+    throw cannotRead(printPath(path), cause);
+  });

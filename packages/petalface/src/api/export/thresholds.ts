@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Adapter, adapterHash } from "../../adapters/index.ts";
 import type { Backbone } from "../../backbones/index.ts";
 import { type Thresholds, thresholdsIn, thresholdsKey } from "../../deploy/index.ts";
 import { PetalfaceError } from "../../errors.ts";
+import { readGivenFile } from "../../files.ts";
 import type { Surroundings } from "../surroundings.ts";
 
 /** Name of the thresholds in a run's folder. */
@@ -33,7 +33,7 @@ export async function findThresholds(
   if (path === undefined) return undefined;
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = (await readGivenFile(path)).toString();
   } catch (cause) {
     if (file === undefined) return undefined;
     throw new PetalfaceError("PETAL_RESULT_INVALID", `${path}: cannot be read; write it with \`petalface threshold\``, {

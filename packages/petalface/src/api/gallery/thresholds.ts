@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { cosinesByAlpha, thresholdsIn, thresholdsKey } from "../../deploy/index.ts";
 import { PetalfaceError } from "../../errors.ts";
+import { readGivenFile } from "../../files.ts";
 import {
   type ChosenThresholds,
   type EmbeddingRecord,
@@ -64,9 +64,10 @@ export async function chooseThresholds(
  * the smallest false-accept rate counts. Throws PetalfaceError.
  */
 export async function readThresholds(path: string): Promise<ThresholdTable> {
-  const text = await readFile(path, "utf8").catch((cause: Error) => {
+  const bytes = await readGivenFile(path).catch((cause: Error) => {
     throw new PetalfaceError("PETAL_RESULT_INVALID", `cannot read ${printPath(path)} (${cause.message})`, { cause });
   });
+  const text = bytes.toString();
   let document: unknown;
   try {
     document = JSON.parse(text);

@@ -4,6 +4,7 @@ import { parse } from "csv-parse/sync";
 import { itemAt, tupleOf } from "onnx-grad";
 import { nameKey } from "../../data/index.ts";
 import { messageOf, PetalfaceError, readCode } from "../../errors.ts";
+import { readToEnd } from "../../files.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
 import type { PairList } from "../results/types.ts";
 import { buildPairList, type NamedPair, type Side } from "./pairs.ts";
@@ -62,7 +63,7 @@ async function readText(path: string): Promise<string> {
         "PETAL_DATA_DAMAGED",
         `${path}: is ${size} bytes; a list of pairs is at most ${largestFile}`,
       );
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(await file.readFile());
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await readToEnd(file));
     refusePlaceholder(text, path);
     if (text.trim() === "")
       throw new PetalfaceError("PETAL_DATA_DAMAGED", `${path}: is empty; expected a list of pairs`);

@@ -1,6 +1,5 @@
-import { readFile } from "node:fs/promises";
 import { messageOf, PetalfaceError } from "../../errors.ts";
-import { writeFileSafely } from "../../files.ts";
+import { readGivenFile, writeFileSafely } from "../../files.ts";
 import { refusePlaceholder } from "../../placeholder.ts";
 import { measureLabel } from "./condition.ts";
 import { packDetail, unpackDetail } from "./pack.ts";
@@ -38,7 +37,7 @@ export function withoutDetail(
 export async function loadEvaluation(path: string): Promise<EvaluationResult> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = (await readGivenFile(path)).toString();
   } catch (error) {
     throw new PetalfaceError(
       "PETAL_RESULT_INVALID",

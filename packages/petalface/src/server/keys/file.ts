@@ -1,7 +1,7 @@
 import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
-import { chmod, readFile } from "node:fs/promises";
+import { chmod } from "node:fs/promises";
 import { PetalfaceError } from "../../errors.ts";
-import { writeFileSafely } from "../../files.ts";
+import { readGivenFile, writeFileSafely } from "../../files.ts";
 import { fieldsOf } from "../../json.ts";
 import { printArgument, printPath } from "../../print-path.ts";
 
@@ -40,7 +40,7 @@ const cost = { N: 2 ** 14, r: 8, p: 1 } as const;
 
 /** Reads a file of keys. Throws PetalfaceError. */
 export async function readKeys(path: string): Promise<readonly StoredKey[]> {
-  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readGivenFile(path).catch((cause: NodeJS.ErrnoException) => {
     throw new PetalfaceError(
       "PETAL_KEYS_INVALID",
       cause.code === "ENOENT"
@@ -49,6 +49,7 @@ export async function readKeys(path: string): Promise<readonly StoredKey[]> {
       { cause },
     );
   });
+  const text = bytes.toString();
   const damaged = new PetalfaceError(
     "PETAL_KEYS_INVALID",
     `${printPath(path)} is no file of keys; petalface keys add makes one`,

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { keepYoungGeneration, returnFreedMemory } from "../../../allocator.ts";
 import { alignDefaults } from "../../../api/align/align.ts";
@@ -6,6 +5,7 @@ import { openGalleryModel } from "../../../api/gallery/model.ts";
 import { openModel } from "../../../api/model.ts";
 import { PetalfaceError } from "../../../errors.ts";
 import { createLocator, openDetector, openLandmarker } from "../../../faces/index.ts";
+import { readGivenFile } from "../../../files.ts";
 import { openDescriber, openServedStore } from "../../../gallery/index.ts";
 import { type Keep, openResources } from "../../../resources.ts";
 import {
@@ -173,7 +173,7 @@ async function openRecogniser(flags: WatchFlags, keep: Keep, context: CliContext
 async function keyOf({ keyFile }: WatchFlags): Promise<string | undefined> {
   if (keyFile === undefined) return process.env.PETALFACE_KEY;
   try {
-    return (await readFile(keyFile, "utf8")).trim();
+    return (await readGivenFile(keyFile)).toString().trim();
   } catch (cause) {
     throw new PetalfaceError("PETAL_KEYS_INVALID", `--key-file ${keyFile}: cannot be read`, { cause });
   }
