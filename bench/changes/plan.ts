@@ -14,6 +14,13 @@ const petal: TrainingChoices = { preset: "petal" };
 export const changes: readonly Change[] = [
   { name: "petal", options: petal },
   { name: "distil alone", options: { ...petal, loss: "distil" } },
+  { name: "anchors at 8 cos", options: { ...petal, anchorScale: 8 } },
+  { name: "anchors at 32 cos", options: { ...petal, anchorScale: 32 } },
+  { name: "anchors three times", options: { ...petal, anchorWeight: 3 } },
+  { name: "anchors a third", options: { ...petal, anchorWeight: 1 / 3 } },
+  { name: "none mirrored", options: { ...petal, flip: false } },
+  { name: "linear decay", options: { ...petal, decay: "polynomial" } },
+  { name: "clipped at 1000", options: { ...petal, clip: 1000 } },
   { name: "shrinking alone", options: { ...petal, degrade: "lr" } },
   { name: "alpha by sharpness", options: { ...petal, quality: "sharpness" } },
   { name: "4 images a step", options: { ...petal, batch: 4 } },
