@@ -63,7 +63,7 @@ export async function readToEnd(file: FileHandle): Promise<Buffer> {
  *
  * @throws Error as there, or with the code of the operating system
  */
-export async function readGivenFile(path: string): Promise<Buffer> {
+export async function readGivenFile(path: string | Buffer): Promise<Buffer> {
   await using file = await open(path);
   return await readToEnd(file);
 }

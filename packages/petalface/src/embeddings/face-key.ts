@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { onDisk } from "../disk-names.ts";
+import { readGivenFile } from "../files.ts";
 import type { ImageRequest, ImageStore } from "../images/index.ts";
 
 /**
@@ -16,7 +16,7 @@ export async function faceKey(
   images: Pick<ImageStore, "read">,
 ): Promise<Uint32Array> {
   const hash = createHash("sha256");
-  if (source.kind === "file") hash.update(await readFile(onDisk(source.path)));
+  if (source.kind === "file") hash.update(await readGivenFile(onDisk(source.path)));
   else if (source.kind === "memory") hash.update(source.bytes);
   else if (source.kind === "synthetic") hash.update(JSON.stringify(source));
   else hash.update(images.read(source));

@@ -1,8 +1,9 @@
-import { readFile } from "node:fs/promises";
 import { entryOf, itemAt } from "onnx-grad";
 import type { FaceData, Sample } from "../data/index.ts";
+import { onDisk } from "../disk-names.ts";
 import { faceKey } from "../embeddings/index.ts";
 import { PetalfaceError } from "../errors.ts";
+import { readGivenFile } from "../files.ts";
 import { type ImageStore, imageSides, type Loader, openImageStore } from "../images/index.ts";
 import { addScaled, normaliseRows } from "../matching/index.ts";
 import type { Candidate } from "./candidate.ts";
@@ -290,5 +291,5 @@ async function judge(
 async function bytesOf({ source }: Sample, images: ImageStore): Promise<Uint8Array | undefined> {
   if (source.kind === "synthetic") return undefined;
   if (source.kind === "memory") return source.bytes;
-  return source.kind === "file" ? await readFile(source.path) : images.read(source);
+  return source.kind === "file" ? await readGivenFile(onDisk(source.path)) : images.read(source);
 }

@@ -13,6 +13,7 @@ beforeAll(async () => {
   await writeTinyBackbone(at("tiny.onnx"));
   await mkdir(at("a folder"));
   await mkdir(at("photos"));
+  await petalface(["gallery", "create", at("people.db"), "--model", at("tiny.onnx"), "--quiet"]);
 });
 
 /** Commands that read a file whole, given where it should be. */
@@ -47,6 +48,12 @@ describe.runIf(process.platform === "linux")("a device or a folder in place of a
       expect(stderr).toMatch(/^petalface: [^\n]*\n$/);
       expect(stderr).toMatch(/device|folder|director|cannot be read|EISDIR|no results/);
     });
+  });
+
+  test("gallery add counts it as a photo that cannot be read", async () => {
+    const { code, stdout, stderr } = await petalface(["gallery", "add", at("people.db"), "/dev/zero", "--person", "A"]);
+    expect([code, stdout.split(" in ")[0]], stderr).toEqual([1, "0 faces enrolled"]);
+    expect(stdout + stderr).toMatch(/it is (a device, )?not a file/);
   });
 
   test("a pipe is read to its end", async () => {

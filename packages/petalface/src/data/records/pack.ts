@@ -1,8 +1,8 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { itemAt } from "onnx-grad";
 import { onDisk, plainName } from "../../disk-names.ts";
 import { PetalfaceError, systemCode } from "../../errors.ts";
-import { writePiecesSafely } from "../../files.ts";
+import { readGivenFile, writePiecesSafely } from "../../files.ts";
 import {
   endingOf,
   type ImageSource,
@@ -178,7 +178,7 @@ async function readEncoded(
       source.kind === "memory"
         ? source.bytes
         : source.kind === "file"
-          ? await readFile(onDisk(source.path))
+          ? await readGivenFile(onDisk(source.path))
           : store.read(source);
     const ending = endingOf(bytes);
     if (ending === ".jpg" || ending === ".png") return bytes;
