@@ -31,6 +31,7 @@ export default defineBenchmark({
   },
   async run({ model, run, faces: wanted, folds, levels }, { work, python }) {
     if (run === undefined) throw new UsageError("--run RUN: a run of petalface adapt, or its adapter folder");
+    if (folds.length < 2) throw new UsageError("--folds A,B: at least two; each has the threshold of the others");
     const backbone = await openShared(model);
     const adapter = await loadAdapter(run, backbone);
     const count = batch * Math.ceil(wanted / batch);

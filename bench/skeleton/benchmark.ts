@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { usage } from "./measured.ts";
@@ -128,6 +128,7 @@ export async function runBenchmark(benchmark: Benchmark, args: readonly string[]
     if (page.failed === true) process.exitCode = 1;
   } finally {
     if (kept === undefined) await rm(work, { recursive: true, force: true });
+    else await rmdir(work).catch(() => undefined); // only where nothing was made
   }
 }
 

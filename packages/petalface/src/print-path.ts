@@ -13,9 +13,11 @@ const escapeUnit = (unit: string): string => `\\u${unit.charCodeAt(0).toString(1
 
 /**
  * A path, or another argument, in a command that people copy: in quotes where a shell would cut or
- * change it. One that {@link printPath} prints as JSON is printed so here too.
+ * change it. A path that begins with a dash gets `./`, because it would be read as an option. One
+ * that {@link printPath} prints as JSON is printed so here too.
  */
 export function printArgument(text: string): string {
-  const shown = printPath(text);
-  return shown !== text || /^[\p{L}\p{N}_./:@%+=,-]+$/u.test(text) ? shown : `'${text.replaceAll("'", "'\\''")}'`;
+  const path = text.startsWith("-") ? `./${text}` : text;
+  const shown = printPath(path);
+  return shown !== path || /^[\p{L}\p{N}_./:@%+=,-]+$/u.test(path) ? shown : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -20,11 +20,16 @@ describe("an argument of a printed command", () => {
     expect(printArgument("a\nb")).toBe('"a\\nb"');
   });
 
+  test("is no option where a path begins with a dash", () => {
+    expect(printArgument("-faces")).toBe("./-faces");
+    expect(printArgument("--my faces")).toBe("'./--my faces'");
+  });
+
   const printable = fc
     .string({ unit: "grapheme" })
-    .filter((text) => !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(text));
+    .filter((text) => !/^-|[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(text));
   test.skipIf(process.platform === "win32")("reaches a program as it was", () => {
-    const program = [process.execPath, "-p", "JSON.stringify(process.argv.slice(1))", "--"].map(printArgument);
+    const program = [printArgument(process.execPath), "-p", "'JSON.stringify(process.argv.slice(1))'", "--"];
     const heard = (texts: readonly string[]): unknown =>
       JSON.parse(
         execFileSync("/bin/sh", ["-c", [...program, ...texts.map(printArgument)].join(" ")], { encoding: "utf8" }),
