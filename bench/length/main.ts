@@ -1,5 +1,6 @@
 /** What `petalface adapt --minutes` says is to be expected is from here. */
 import { join } from "node:path";
+import type { TrainingChoices } from "petalface/training";
 import { runAll } from "../faces/jobs.ts";
 import { type Contender, choiceFolds, testPixels } from "../faces/plan.ts";
 import type { Job } from "../faces/run.ts";
@@ -24,14 +25,16 @@ export default defineBenchmark({
       help: "MODEL:IMAGES:RATE; shares are of the model's longest with its rate",
       default: asked,
     },
+    options: { help: "training choices on top of the rate, as JSON", default: "{}" },
     seed: { help: "seed of the trainings", default: 0 },
     threads: { help: "threads of the engine", default: 2 },
     render: { help: "only write the page of what is finished", default: false },
   },
-  async run({ trainings, seed, threads, render }, { work }) {
+  async run({ trainings, options, seed, threads, render }, { work }) {
     const jobOf = (model: string, contender: Contender, images: number, ...parts: readonly string[]): Job => ({
       ...{ contender, model, seed, images, threads, folds: choiceFolds, frozen: join(work, model, "kept") },
       folder: join(work, model, ...parts, String(images), String(seed)),
+      options: JSON.parse(options) as TrainingChoices,
     });
     const wanted = trainings.map((text) => {
       const [model = "", images, rate] = text.split(":");
@@ -56,7 +59,7 @@ export default defineBenchmark({
       sections.push(renderModel(titleOf(model), frozen, cells));
     }
     return {
-      body: `petal's defaults but for the learning rate, on LFW people who are in no pair of folds 1 to 6 of
+      body: `petal's defaults but for the learning rate${options === "{}" ? "" : ` and \`${options}\``}, on LFW people who are in no pair of folds 1 to 6 of
 View 2. Measured on the people of fold 6, seed ${seed}: choices are made on them. The gallery is enrolled
 again. Each length is a training of its own, whose learning rate falls to 0 at its end.
 
