@@ -110,7 +110,7 @@ export async function runBenchmark(benchmark: Benchmark, args: readonly string[]
   const begin = beginning();
   const kept = values.work ?? (benchmark.keeps === true ? join(root, "runs", `bench-${benchmark.name}`) : undefined);
   const work = kept ?? (await mkdtemp(join(tmpdir(), `petalface-bench-${benchmark.name}-`)));
-  await mkdir(work, { recursive: true });
+  const made = await mkdir(work, { recursive: true });
   try {
     const page = await benchmark.run(values, placeOf(benchmark, work, values));
     if (page === undefined) return;
@@ -128,7 +128,8 @@ export async function runBenchmark(benchmark: Benchmark, args: readonly string[]
     if (page.failed === true) process.exitCode = 1;
   } finally {
     if (kept === undefined) await rm(work, { recursive: true, force: true });
-    else await rmdir(work).catch(() => undefined); // only where nothing was made
+    // A folder with work in it stays: rmdir fails.
+    else if (made !== undefined) await rmdir(work).catch(() => undefined);
   }
 }
 
