@@ -17,6 +17,7 @@ export default defineBenchmark({
   name: "length",
   title: "Accuracy by the length of training",
   measures: "What share of a long training's gain shorter ones reach, by learning rate, on fold 6.",
+  pages: ["length", "length-shrinking"],
   minutes: 90,
   needs: "the shared photos and weights",
   keeps: true,
