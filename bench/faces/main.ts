@@ -12,7 +12,10 @@ export default defineBenchmark({
   name: "faces",
   title: "Adapting on real faces",
   measures: "What every method gains on LFW at 16, 12 and 8 px, and what it costs on sharp faces.",
-  pages: ["mobilefacenet", "fr_feature", "faces", "shrinking", "mirror", "rivals", "no-photo-long", "no-photo-test"],
+  pages: [
+    ...["mobilefacenet", "fr_feature", "faces", "shrinking", "mirror", "rivals", "rivals-edgeface"],
+    ...["no-photo-long", "no-photo-test"],
+  ],
   minutes: 240,
   needs: "the shared photos and weights",
   keeps: true,
