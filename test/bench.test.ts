@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -166,6 +167,21 @@ it("says in one line what is wrong with a command", () => {
   expect(run("shard")).toEqual([2, "shard: PETALFACE_BENCH_GALLERY names no database\n"]);
   expect(run("shard", "--faces", "many")).toEqual([2, 'shard: --faces takes a number, not "many"\n']);
   expect(run("shard", "--face", "1")).toEqual([2, expect.stringMatching(/^shard: Unknown option '--face'.*\n$/)]);
+});
+
+it("ends a job whose parent has ended", async () => {
+  const skeleton = JSON.stringify(join(bench, "skeleton/benchmark.ts"));
+  const program = `import { runBenchmark } from ${skeleton};
+const job = () => { process.send("begun"); return new Promise(() => setInterval(() => {}, 1000)); };
+await runBenchmark({ name: "toy", job }, ["--job"]);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  const ended = once(child, "exit");
+  child.send({});
+  expect(await once(child, "message")).toContain("begun");
+  child.disconnect();
+  expect(await ended).toEqual([1, null]);
 });
 
 it("lets contenders take turns in changing order, and does not count the first round", async () => {

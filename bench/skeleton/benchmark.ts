@@ -194,6 +194,8 @@ ${printOptions(options)}`;
 async function answerJob({ name, job }: Benchmark): Promise<void> {
   const input = await new Promise((resolve) => process.once("message", resolve));
   const answer = (message: object): void => void process.send?.(message, () => process.exit(0));
+  // A job whose parent was ended has no use.
+  process.once("disconnect", () => process.exit(1));
   if (job === undefined) return answer({ error: `${name} has no jobs` });
   try {
     const value = await job(input as never);
